@@ -1,0 +1,167 @@
+"""
+The command line: ``filesync run | check | demo``.
+
+Exit statuses (docs/reference/command-line.md):
+
+====== ==========================================================
+0      done, or `kafka.enable` is false
+1      ``--until-caught-up``: caught up, but not every file is served
+2      usage or settings: something must be corrected first
+3      files-dir is in use by another filesync
+4      the transport failed for good
+====== ==========================================================
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution, version
+from types import FrameType
+
+from filesync import Settings, read_settings
+from filesync.exceptions import (
+    DriverMissingError,
+    FilesDirError,
+    FilesInUseError,
+    SettingsError,
+    TransportError,
+)
+
+__all__ = ["main"]
+
+_OK = 0
+_NOT_SERVED = 1
+_USAGE = 2
+_IN_USE = 3
+_TRANSPORT = 4
+
+_MAX_SETTINGS_BYTES = 1 << 20
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command *argv*, by default that of this process; return its exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        _refuse_a_namesake()
+        status: int = arguments.run(arguments)
+    except FilesInUseError as exc:
+        return _fail(_IN_USE, exc)
+    except (SettingsError, FilesDirError, DriverMissingError) as exc:
+        return _fail(_USAGE, exc)
+    except TransportError as exc:
+        return _fail(_TRANSPORT, exc)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="filesync",
+        description="Carry files from Kafka to a DNS daemon: whole, validated, then a reload.",
+    )
+    parser.add_argument("--version", action="version", version=f"filesync {_version()}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="receive files until SIGTERM or SIGINT")
+    run.add_argument("-c", "--config", required=True, metavar="FILE", help="the settings file")
+    run.add_argument(
+        "--until-caught-up",
+        action="store_true",
+        help="end once all that is in the log now is on disk and served",
+    )
+    run.add_argument("--log-level", choices=_LEVELS, help="in place of filesync.log-level")
+    run.set_defaults(run=_run)
+
+    check = commands.add_parser("check", help="say whether a settings file can be used")
+    check.add_argument("file", metavar="FILE", help="the settings file")
+    check.set_defaults(run=_check)
+
+    demo = commands.add_parser("demo", help="show it at work, with a broker of its own")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from filesync.runtime import Receiver  # noqa: PLC0415 - `check` needs no threads.
+    from filesync.runtime._logs import configure_logging  # noqa: PLC0415
+
+    settings = _read(arguments.config)
+    configure_logging(arguments.log_level or settings.log_level)
+    if not settings.enabled:
+        print(f"{arguments.config}: kafka.enable is false, so there is nothing to do")
+        return _OK
+    receiver = Receiver(settings, finish_when_caught_up=arguments.until_caught_up)
+    receiver.open()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        receiver.ask_to_stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    receiver.run()
+    unserved = receiver.stats().unserved
+    if arguments.until_caught_up and unserved:
+        print(f"filesync: not served: {', '.join(unserved)}", file=sys.stderr)
+        return _NOT_SERVED
+    return _OK
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from filesync.runtime._check import check  # noqa: PLC0415 - only this command acts.
+
+    settings = _read(arguments.file)
+    for line in check(settings):
+        print(line)
+    return _OK
+
+
+def _demo(_arguments: argparse.Namespace) -> int:
+    from filesync.runtime._demo import run_demo  # noqa: PLC0415 - only this command needs it.
+
+    return run_demo()
+
+
+def _read(path: str) -> Settings:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_MAX_SETTINGS_BYTES + 1)
+    except OSError as exc:
+        raise SettingsError(exc.strerror or str(exc), source=path) from exc
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as exc:
+        raise SettingsError(f"byte {exc.start} is not UTF-8", source=path) from exc
+    return read_settings(text, source=path, default_hostname=socket.gethostname())
+
+
+def _refuse_a_namesake() -> None:
+    """Stop if the distribution ``filesync``, a stranger, shares our import name."""
+    try:
+        found = distribution("filesync")
+    except PackageNotFoundError:
+        return
+    raise SettingsError(
+        f"the distribution 'filesync' {found.version}, another project, owns the import name "
+        "'filesync' too: pip uninstall filesync, then pip install --force-reinstall kafka-filesync",
+        source="this Python environment",
+    )
+
+
+def _version() -> str:
+    try:
+        return version("kafka-filesync")
+    except PackageNotFoundError:  # Run from a checkout.
+        return "(not installed)"
+
+
+def _fail(status: int, exc: Exception) -> int:
+    print(f"filesync: {exc}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

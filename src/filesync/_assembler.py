@@ -1,0 +1,384 @@
+"""
+Chunks in any order become whole transfers.
+
+Theory. State belongs to a *transfer*, never to a file name. A sender that
+names its transfers (profile L1) is believed: equal ids, one transfer. Of one
+that does not (L0) a transfer is what one partition shows between two first
+chunks: (partition, name, count) and a *run*. A repeated first chunk, or a
+chunk with other bytes than before, opens a new run, and that chunk is data of
+it; the older run is superseded, and none of its chunks can reach the newer.
+
+Every chunk, good or bad, costs the same. Nothing is sized by a number that a
+header gives: of chunks a fingerprint is kept in pages of fixed size, and
+pages, transfers and bytes are bounded. While full, *new* transfers are
+refused; old ones are never evicted to make room.
+
+Chunks that follow each other share a segment. In order, a transfer has one.
+
+Left out: which of two versions is newer (`_committer`), and what of the log
+is safe to forget (`_positions`).
+
+Source: docs/explanation/delivery.md; the scenarios S1-S15 in tests/core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from attrs import Factory, define, field, frozen
+
+from filesync._effects import AppendChunk, DropTransfer
+from filesync._ended import PAGE, Ended, Identity, Pages, fingerprint, identify, is_named
+from filesync._model import Chunk, Claims, Origin, Target, TopicPartition, TransferKey
+from filesync._outcomes import Ending, RecordRefused, TransferEnded
+from filesync._plan import Segment
+from filesync.exceptions import MalformedRecordError, QuotaExceededError
+
+__all__ = ["Assembler", "Dropped", "Limits", "Whole"]
+
+
+class Limits(Protocol):
+    """What the assembler may use; `filesync.Limits` has the defaults."""
+
+    @property
+    def chunk_bytes(self) -> int: ...
+    @property
+    def file_bytes(self) -> int: ...
+    @property
+    def chunks_per_file(self) -> int: ...
+    @property
+    def tracked_chunks(self) -> int: ...
+    @property
+    def open_transfers(self) -> int: ...
+    @property
+    def spool_bytes(self) -> int: ...
+    @property
+    def remembered(self) -> int: ...
+    @property
+    def expire_after(self) -> float: ...
+    @property
+    def expire_offsets(self) -> int: ...
+    @property
+    def expire_idle(self) -> float: ...
+    @property
+    def expire_total(self) -> float: ...
+
+
+@frozen(kw_only=True)
+class Whole:
+    """
+    A transfer of which every chunk is stored.
+
+    Attributes:
+        key: Where its segments are.
+        target: The file it is a version of.
+        segments: In the order of the file.
+        claims: What the sender says about the whole.
+        origin: Its first record that was read.
+        sources: The partitions that it pins.
+    """
+
+    key: TransferKey
+    target: Target
+    segments: tuple[Segment, ...]
+    claims: Claims
+    origin: Origin
+    sources: tuple[TopicPartition, ...]
+
+
+@frozen(kw_only=True)
+class Dropped:
+    """A transfer will never be whole; *outcome* says why."""
+
+    key: TransferKey
+    sources: tuple[TopicPartition, ...]
+    outcome: TransferEnded
+
+
+Step = AppendChunk | DropTransfer | Whole | Dropped | RecordRefused
+
+
+@define(kw_only=True)
+class _Open:
+    """A transfer that still misses chunks."""
+
+    key: TransferKey
+    target: Target
+    count: int
+    claims: Claims
+    origin: Origin
+    opened_at: float
+    touched_at: float
+    last: Origin
+    sources: dict[TopicPartition, None]
+    pages: Pages = Factory(Pages)
+    received: int = 0
+    size: int = 0
+    #: Index that continues a segment -> first index of that segment.
+    ends: dict[int, int] = field(factory=dict)
+    #: First index of a segment -> its chunks, its bytes.
+    chunks: dict[int, int] = field(factory=dict)
+    bytes: dict[int, int] = field(factory=dict)
+
+    def append(self, chunk: Chunk, mark: int) -> AppendChunk:
+        index, length = chunk.index, len(chunk.data)
+        first = self.ends.pop(index, index)
+        position = self.bytes.get(first, 0)
+        self.ends[index + 1] = first
+        self.chunks[first] = self.chunks.get(first, 0) + 1
+        self.bytes[first] = position + length
+        self.pages.put(index, mark)
+        self.received += 1
+        self.size += length
+        self.last = chunk.origin
+        self.sources[chunk.origin.source] = None
+        return AppendChunk(self.key, self.target.name, first, position, chunk.data)
+
+    def whole(self) -> Whole:
+        segments = []
+        first = 0
+        while first < self.count:
+            segments.append(Segment(first, self.bytes[first]))
+            first += self.chunks[first]
+        return Whole(
+            key=self.key,
+            target=self.target,
+            segments=tuple(segments),
+            claims=self.claims,
+            origin=self.origin,
+            sources=tuple(self.sources),
+        )
+
+    def missing(self, most: int) -> Iterator[int]:
+        for index in range(self.count):
+            if not self.pages.get(index):
+                yield index
+                most -= 1
+                if not most:
+                    return
+
+
+class Assembler:
+    """
+    The open transfers, and a bounded memory of those that ended.
+
+    *limits* bounds everything that is kept. Instants are monotonic seconds.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._open: dict[Identity, _Open] = {}
+        self._names: dict[str, dict[Identity, None]] = {}
+        self._ended = Ended(limits.remembered)
+        self._newest: dict[TopicPartition, tuple[int, float]] = {}
+        self._tracked = 0
+        self._spooled = 0
+        self._turn = 0
+
+    @property
+    def open_transfers(self) -> int:
+        """How many transfers miss chunks."""
+        return len(self._open)
+
+    @property
+    def spooled_bytes(self) -> int:
+        """Bytes that are stored of them."""
+        return self._spooled
+
+    def add(self, chunk: Chunk, target: Target, at: float) -> list[Step]:
+        """
+        Take one chunk; return what follows from it, in order.
+
+        Raises:
+            MalformedRecordError: It contradicts the transfer that it names.
+            QuotaExceededError: There is no room for it.
+        """
+        if len(chunk.data) > self._limits.chunk_bytes:
+            raise QuotaExceededError(
+                f"{target.name}: a chunk of {len(chunk.data)} bytes; "
+                f"limits.chunk-bytes allows {self._limits.chunk_bytes}"
+            )
+        identity = identify(chunk, target)
+        opened = self._open.get(identity)
+        mark = fingerprint(chunk.data)
+        steps: list[Step] = []
+        if opened is not None:
+            if is_named(chunk):
+                _agree(opened, chunk)
+            seen = opened.pages.get(chunk.index)
+            if seen and (is_named(chunk) or (chunk.index and seen == mark)):
+                return []
+            if seen or opened.claims != chunk.claims:
+                detail = "the sender started again"
+                steps += self._drop(identity, opened, Ending.SUPERSEDED, detail)
+                opened = None
+        else:
+            late = self._ended.late(identity, chunk, mark)
+            if late is not None:
+                return [_refused(chunk, target, late)]
+        if opened is None:
+            opened = self._begin(identity, chunk, target, at)
+        return steps + self._take(identity, opened, chunk, mark, at)
+
+    def supersede(self, name: str, origin: Origin) -> list[Step]:
+        """A version of *name* from *origin* is visible: end the older open transfers of it."""
+        steps: list[Step] = []
+        for identity in tuple(self._names.get(name, ())):
+            opened = self._open[identity]
+            if opened.origin.age_against(origin) == -1:
+                detail = f"a newer version, from {origin}, is in place"
+                steps += self._drop(identity, opened, Ending.SUPERSEDED, detail)
+        return steps
+
+    def note(self, source: TopicPartition, offset: int, timestamp: float) -> None:
+        """The log of *source* has come as far as *offset*, at record time *timestamp*."""
+        before = self._newest.get(source, (0, 0.0))
+        self._newest[source] = max(before[0], offset), max(before[1], timestamp)
+
+    def expire(self, at: float, *, caught_up: bool) -> list[Step]:
+        """End the transfers that nothing was heard of for too long."""
+        steps: list[Step] = []
+        for identity, opened in tuple(self._open.items()):
+            why = self._overdue(opened, at, caught_up=caught_up)
+            if why is not None:
+                some = [str(index + 1) for index in opened.missing(11)]
+                more = ", …" if len(some) > 10 else ""
+                detail = (
+                    f"{why}; {opened.received} of {opened.count} chunks arrived, "
+                    f"missing: {', '.join(some[:10])}{more}; send the file again"
+                )
+                ending = Ending.EXPIRED if opened.pages.get(0) else Ending.HEAD_MISSING
+                steps += self._drop(identity, opened, ending, detail)
+        return steps
+
+    def forget(self, source: TopicPartition, why: str) -> list[Step]:
+        """*source* starts anew: end what was read of it."""
+        self._turn += 1
+        self._newest.pop(source, None)
+        steps: list[Step] = []
+        for identity, opened in tuple(self._open.items()):
+            if source in opened.sources:
+                steps += self._drop(identity, opened, Ending.HEAD_MISSING, why)
+        self._ended.forget_source(source)
+        return steps
+
+    def _begin(self, identity: Identity, chunk: Chunk, target: Target, at: float) -> _Open:
+        limits = self._limits
+        refusal = None
+        if chunk.count > limits.chunks_per_file:
+            refusal = (
+                f"{chunk.count} chunks; limits.chunks-per-file allows {limits.chunks_per_file}"
+            )
+        elif (chunk.claims.size or 0) > limits.file_bytes:
+            refusal = f"{chunk.claims.size} bytes; limits.file-bytes allows {limits.file_bytes}"
+        elif chunk.count > 1 and len(self._open) >= limits.open_transfers:
+            refusal = f"limits.open-transfers ({limits.open_transfers}) is reached"
+        elif not self._has_page():
+            refusal = f"limits.tracked-chunks ({limits.tracked_chunks}) is reached"
+        if refusal is not None:
+            self._ended.failed(identity, Ending.REFUSED_QUOTA)
+            raise QuotaExceededError(f"{target.name}: {refusal}")
+        opened = _Open(
+            key=TransferKey(chunk.origin.source.partition, chunk.origin.offset, self._turn),
+            target=target,
+            count=chunk.count,
+            claims=chunk.claims,
+            origin=chunk.origin,
+            opened_at=at,
+            touched_at=at,
+            last=chunk.origin,
+            sources={},
+        )
+        self._open[identity] = opened
+        self._names.setdefault(target.name, {})[identity] = None
+        return opened
+
+    def _take(
+        self, identity: Identity, opened: _Open, chunk: Chunk, mark: int, at: float
+    ) -> list[Step]:
+        limits = self._limits
+        length = len(chunk.data)
+        new_page = opened.pages.needs_page(chunk.index)
+        refusal = None
+        if opened.size + length > limits.file_bytes:
+            refusal = f"more than limits.file-bytes ({limits.file_bytes})"
+        elif self._spooled + length > limits.spool_bytes:
+            refusal = f"limits.spool-bytes ({limits.spool_bytes}) is reached"
+        elif new_page and not self._has_page():
+            refusal = f"limits.tracked-chunks ({limits.tracked_chunks}) is reached"
+        if refusal is not None:
+            opened.sources[chunk.origin.source] = None
+            return self._drop(identity, opened, Ending.REFUSED_QUOTA, refusal)
+        if new_page:
+            self._tracked += PAGE
+        self._spooled += length
+        opened.touched_at = at
+        steps: list[Step] = [opened.append(chunk, mark)]
+        if opened.received == opened.count:
+            self._close(identity, opened)
+            self._ended.whole(identity, chunk, opened.pages)
+            steps.append(opened.whole())
+        return steps
+
+    def _drop(self, identity: Identity, opened: _Open, ending: Ending, detail: str) -> list[Step]:
+        self._close(identity, opened)
+        if ending is not Ending.SUPERSEDED or opened.claims.transfer_id is not None:
+            self._ended.failed(identity, ending)
+        outcome = TransferEnded(
+            ending=ending, name=opened.target.name, origin=opened.origin, detail=detail
+        )
+        return [
+            DropTransfer(opened.key, opened.target.name),
+            Dropped(key=opened.key, sources=tuple(opened.sources), outcome=outcome),
+        ]
+
+    def _close(self, identity: Identity, opened: _Open) -> None:
+        del self._open[identity]
+        names = self._names[opened.target.name]
+        del names[identity]
+        if not names:
+            del self._names[opened.target.name]
+        self._spooled -= opened.size
+        self._tracked -= len(opened.pages)
+
+    def _has_page(self) -> bool:
+        """Whether one more page may be tracked; what ended makes room."""
+        if self._tracked + self._ended.tracked + PAGE <= self._limits.tracked_chunks:
+            return True
+        return self._ended.free_page()
+
+    def _overdue(self, opened: _Open, at: float, *, caught_up: bool) -> str | None:
+        limits, last = self._limits, opened.last
+        offset, timestamp = self._newest.get(last.source, (0, 0.0))
+        if offset - last.offset > limits.expire_offsets:
+            return f"no chunk in the last {limits.expire_offsets} records of {last.source}"
+        if last.timestamp is not None and timestamp - last.timestamp > limits.expire_after:
+            return f"no chunk for {limits.expire_after:g} s of record time"
+        if caught_up and at - opened.touched_at > limits.expire_idle:
+            return f"no chunk for {limits.expire_idle:g} s"
+        if at - opened.opened_at > limits.expire_total:
+            return f"not whole after {limits.expire_total:g} s"
+        return None
+
+
+def _agree(opened: _Open, chunk: Chunk) -> None:
+    if opened.count != chunk.count:
+        raise MalformedRecordError(
+            f"{opened.target.name}: chunk {chunk.index + 1} of {chunk.count}, "
+            f"but its transfer has {opened.count} chunks"
+        )
+    if opened.claims != chunk.claims:
+        raise MalformedRecordError(
+            f"{opened.target.name}: chunk {chunk.index + 1} says other things about the file "
+            f"than the chunk at {opened.origin}"
+        )
+
+
+def _refused(chunk: Chunk, target: Target, ending: Ending) -> RecordRefused:
+    return RecordRefused(
+        ending=ending,
+        source=chunk.origin.source,
+        offset=chunk.origin.offset,
+        detail=f"{target.name}: chunk {chunk.index + 1} of {chunk.count} of a transfer that ended",
+    )

@@ -1,0 +1,248 @@
+"""
+Whole transfers wait here for their turn to become visible.
+
+Theory. Of each file at most one commit is under way, and at most one newer
+version waits behind it; a version that is older than one that is visible,
+under way or waiting is superseded, and one whose age cannot be told is
+refused as ambiguous. Data files are committed as they come. A configuration
+waits until every data file that was whole before it has ended, because it may
+refer to them. While the log is still being caught up with, nothing starts:
+of each file only the newest version is kept, and then data goes first.
+
+What could not be carried through is tried again, after a growing time; a
+newer version takes its place.
+
+Source: docs/explanation/delivery.md, "Which version is newer" and "Order".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from math import inf
+from typing import TypeVar
+
+from attrs import evolve, frozen
+
+from filesync._assembler import Whole
+from filesync._effects import DropTransfer
+from filesync._model import CommittedFile, Kind, Origin, TopicPartition, TransferKey
+from filesync._outcomes import CommitRetried, Ending, TransferEnded
+from filesync._plan import Committed, Failed, NotCommitted, PlanResult
+
+__all__ = ["Committer", "Settled"]
+
+#: Plans that are started per lane before one of them has ended.
+_DEPTH = 16
+
+_Key = TypeVar("_Key")
+
+_FIRST_RETRY = 1.0
+_MAX_RETRY = 60.0
+
+
+@frozen(kw_only=True)
+class Settled:
+    """A whole transfer ended; *file* when it is visible now."""
+
+    key: TransferKey
+    sources: tuple[TopicPartition, ...]
+    outcome: TransferEnded
+    file: CommittedFile | None = None
+
+
+@frozen(kw_only=True)
+class _Waiting:
+    """
+    A whole transfer without an outcome.
+
+    Attributes:
+        whole: The transfer.
+        number: It is the *number*-th that came.
+        due: Not before.
+        failures: That went before.
+        void: Its log is gone: whatever comes is newer.
+    """
+
+    whole: Whole
+    number: int
+    due: float = -inf
+    failures: int = 0
+    void: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        return self.whole.target.kind
+
+
+Step = Settled | DropTransfer | CommitRetried
+
+
+class Committer:
+    """
+    The whole transfers that have no outcome yet.
+
+    *holding*: nothing starts until `release`.
+    """
+
+    def __init__(self, *, holding: bool) -> None:
+        self._holding = holding
+        # By name, in the order of their numbers.
+        self._waiting: dict[Kind, dict[str, _Waiting]] = {kind: {} for kind in Kind}
+        self._retrying: dict[str, _Waiting] = {}
+        self._running: dict[int, _Waiting] = {}
+        self._files: dict[str, Origin | None] = {}
+        self._number = 0
+        self._plan = 0
+
+    @property
+    def unfinished(self) -> int:
+        """Whole transfers that wait or are under way, but for those held back."""
+        waiting = 0 if self._holding else self._queued
+        return len(self._running) + len(self._retrying) + waiting
+
+    @property
+    def held(self) -> int:
+        """Whole transfers that are held back until `release`."""
+        return self._queued if self._holding else 0
+
+    @property
+    def running(self) -> int:
+        """Plans that are under way."""
+        return len(self._running)
+
+    @property
+    def wakes_at(self) -> float:
+        """When a transfer may be tried again; inf: never."""
+        return min((item.due for item in self._retrying.values()), default=inf)
+
+    @property
+    def _queued(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    def know(self, files: Mapping[str, CommittedFile]) -> None:
+        """Take *files* as the versions that are visible."""
+        self._files = {name: file.origin for name, file in files.items()}
+
+    def release(self) -> None:
+        """Let what was held back start: data files first."""
+        self._holding = False
+        for name, item in self._waiting[Kind.CONFIG].items():
+            self._number += 1
+            self._waiting[Kind.CONFIG][name] = evolve(item, number=self._number)
+
+    def add(self, whole: Whole) -> list[Step]:
+        """Take a transfer that just became whole."""
+        name, kind = whole.target.name, whole.target.kind
+        waiting = self._waiting[kind].get(name) or self._retrying.get(name)
+        items = [item for item in self._running.values() if item.whole.target.name == name]
+        if waiting is not None:
+            items.append(waiting)
+        origins = [item.whole.origin for item in items if not item.void]
+        for rival in (self._files.get(name), *origins):
+            if rival is None:
+                continue
+            age = whole.origin.age_against(rival)
+            if age == -1:
+                return _gone(whole, Ending.SUPERSEDED, f"a newer version, from {rival}, is known")
+            if age is None:
+                detail = f"it cannot be told whether it is newer than the version from {rival}"
+                return _gone(whole, Ending.AMBIGUOUS, f"{detail}; send the file again")
+        self._waiting[kind].pop(name, None)
+        self._retrying.pop(name, None)
+        self._number += 1
+        self._waiting[kind][name] = _Waiting(whole=whole, number=self._number)
+        if waiting is None:
+            return []
+        detail = f"a newer version, from {whole.origin}, is whole"
+        return _gone(waiting.whole, Ending.SUPERSEDED, detail)
+
+    def next(self, at: float) -> Whole | None:
+        """Return whose turn it is at *at*, if anybody's; ask again after `started`."""
+        if self._holding:
+            return None
+        running = self._running.values()
+        busy = {item.whole.target.name for item in running}
+        oldest_data = self._oldest_data()
+        for kind in Kind:
+            if sum(item.kind is kind for item in running) >= _DEPTH:
+                continue
+            retried = (item for item in self._retrying.values() if item.kind is kind)
+            for item in chain(retried, self._waiting[kind].values()):
+                # Both are in the order of their numbers.
+                if kind is Kind.CONFIG and item.number > oldest_data:
+                    break
+                if item.due <= at and item.whole.target.name not in busy:
+                    return item.whole
+        return None
+
+    def _oldest_data(self) -> float:
+        """Return the number of the oldest data file that has no outcome."""
+        first = next(iter(self._waiting[Kind.DATA].values()), None)
+        others = (*self._running.values(), *self._retrying.values())
+        numbers = [item.number for item in others if item.kind is Kind.DATA]
+        return min(numbers if first is None else [first.number, *numbers], default=inf)
+
+    def started(self, whole: Whole) -> int:
+        """*whole* is under way; return the id of its plan."""
+        name = whole.target.name
+        item = self._retrying.pop(name, None) or self._waiting[whole.target.kind].pop(name)
+        self._plan += 1
+        self._running[self._plan] = item
+        return self._plan
+
+    def ended(self, plan: int, result: PlanResult, at: float) -> list[Step]:
+        """The plan ended; return what follows."""
+        item = self._running.pop(plan)
+        whole = item.whole
+        match result:
+            case Committed(file=file):
+                self._files[file.name] = file.origin
+                return [_settled(whole, Ending.COMMITTED, "", file)]
+            case NotCommitted(ending=ending, detail=detail):
+                return [_settled(whole, ending, detail)]
+            case Failed(detail=detail):
+                return self._again(item, detail, at)
+
+    def forget(self, source: TopicPartition) -> None:
+        """*source* starts anew: the age of what was read of it means nothing."""
+        for name, origin in self._files.items():
+            if origin is not None and origin.source == source:
+                self._files[name] = None
+        for items in (*self._waiting.values(), self._retrying):
+            _void(items, source)
+        _void(self._running, source)
+
+    def _again(self, item: _Waiting, detail: str, at: float) -> list[Step]:
+        whole = item.whole
+        name = whole.target.name
+        newer = self._waiting[item.kind].get(name)
+        if newer is not None:
+            detail = f"{detail}; a newer version, from {newer.whole.origin}, is whole"
+            return _gone(whole, Ending.SUPERSEDED, detail)
+        delay = min(_MAX_RETRY, _FIRST_RETRY * 2.0 ** min(item.failures, 16))
+        self._retrying[name] = evolve(item, due=at + delay, failures=item.failures + 1)
+        return [CommitRetried(name=name, origin=whole.origin, detail=detail, retry_in=delay)]
+
+
+def _void(items: dict[_Key, _Waiting], source: TopicPartition) -> None:
+    for key, item in items.items():
+        if item.whole.origin.source == source:
+            items[key] = evolve(item, void=True)
+
+
+def _gone(whole: Whole, ending: Ending, detail: str) -> list[Step]:
+    return [DropTransfer(whole.key, whole.target.name), _settled(whole, ending, detail)]
+
+
+def _settled(
+    whole: Whole, ending: Ending, detail: str, file: CommittedFile | None = None
+) -> Settled:
+    outcome = TransferEnded(
+        ending=ending,
+        name=whole.target.name,
+        origin=whole.origin,
+        detail=detail,
+        size=sum(segment.size for segment in whole.segments),
+    )
+    return Settled(key=whole.key, sources=whole.sources, outcome=outcome, file=file)

@@ -1,0 +1,146 @@
+"""
+A bounded memory of transfers that ended, so that a late duplicate opens none.
+
+A transfer with an id is remembered by it. Of one without, only the
+fingerprints of its chunks can tell a late duplicate from a new version, so
+they are kept; and only for the newest whole version of a file, since the
+bytes of an older one may be sent again in earnest, to go back to it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections import OrderedDict
+
+from attrs import Factory, frozen
+
+from filesync._model import Chunk, Target, TopicPartition
+from filesync._outcomes import Ending
+
+__all__ = ["PAGE", "Ended", "Identity", "Pages", "fingerprint", "identify", "is_named"]
+
+#: Fingerprints in one page.
+PAGE = 128
+_BLANK_PAGE = bytes(8 * PAGE)
+
+#: (where, file, which): a partition, name and count; or "", name and id.
+Identity = tuple["TopicPartition | str", str, "int | str"]
+
+
+def is_named(chunk: Chunk) -> bool:
+    """Whether the sender named the transfer."""
+    return chunk.claims.transfer_id is not None
+
+
+def identify(chunk: Chunk, target: Target) -> Identity:
+    """Return which transfer of the file *chunk* belongs to, runs apart."""
+    if chunk.claims.transfer_id is not None:
+        return "", target.name, chunk.claims.transfer_id
+    return chunk.origin.source, target.name, chunk.count
+
+
+def fingerprint(data: bytes) -> int:
+    """Return CRC-32 and length of *data* in one number, never 0."""
+    return zlib.crc32(data) << 32 | (len(data) + 1)
+
+
+class Pages:
+    """Fingerprints by chunk index, in pages of `PAGE`; 0 means not seen."""
+
+    __slots__ = ("_pages",)
+
+    def __init__(self) -> None:
+        self._pages: dict[int, array[int]] = {}
+
+    def __len__(self) -> int:
+        """Return how many fingerprints there is room for."""
+        return len(self._pages) * PAGE
+
+    def get(self, index: int) -> int:
+        """Return the fingerprint of chunk *index*, 0 when it was not seen."""
+        page = self._pages.get(index // PAGE)
+        return 0 if page is None else page[index % PAGE]
+
+    def needs_page(self, index: int) -> bool:
+        """Whether `put` of *index* takes another page."""
+        return index // PAGE not in self._pages
+
+    def put(self, index: int, value: int) -> None:
+        """Store the fingerprint of chunk *index*."""
+        page = self._pages.get(index // PAGE)
+        if page is None:
+            page = self._pages[index // PAGE] = array("Q", _BLANK_PAGE)
+        page[index % PAGE] = value
+
+
+@frozen(kw_only=True)
+class _Past:
+    """How a transfer ended; *pages* only for a whole one without an id."""
+
+    ending: Ending
+    pages: Pages = Factory(Pages)
+
+
+class Ended:
+    """At most *most* transfers that ended, the oldest forgotten first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._past: OrderedDict[Identity, _Past] = OrderedDict()
+        self._unnamed: dict[str, Identity] = {}
+        self.tracked = 0
+
+    def late(self, identity: Identity, chunk: Chunk, value: int) -> Ending | None:
+        """Return how the transfer ended that *chunk* comes too late for, if it does."""
+        past = self._past.get(identity)
+        if past is None:
+            return None
+        if is_named(chunk):
+            return past.ending
+        # Without an id a first chunk may always be the start of a new version.
+        if chunk.index == 0 or (past.pages and past.pages.get(chunk.index) != value):
+            return None
+        return past.ending
+
+    def whole(self, identity: Identity, chunk: Chunk, pages: Pages) -> None:
+        """Remember that *chunk* made its transfer whole."""
+        before = self._unnamed.get(identity[1])
+        if before is not None:
+            self._forget(before)
+        if is_named(chunk):
+            self._keep(identity, _Past(ending=Ending.LATE_DUPLICATE))
+        elif chunk.count > 1:
+            self._unnamed[identity[1]] = identity
+            self._keep(identity, _Past(ending=Ending.LATE_DUPLICATE, pages=pages))
+
+    def failed(self, identity: Identity, ending: Ending) -> None:
+        """Remember a transfer that never was whole."""
+        self._keep(identity, _Past(ending=ending))
+
+    def forget_source(self, source: TopicPartition) -> None:
+        """Forget what was read of *source*."""
+        for identity in [known for known in self._past if known[0] == source]:
+            self._forget(identity)
+
+    def free_page(self) -> bool:
+        """Forget, oldest first, until a page is free; say whether one is."""
+        before = self.tracked
+        while self._past and self.tracked == before:
+            self._forget(next(iter(self._past)))
+        return self.tracked < before
+
+    def _keep(self, identity: Identity, past: _Past) -> None:
+        if identity in self._past:
+            old = self._past.pop(identity)
+            self.tracked -= len(old.pages)
+        self._past[identity] = past
+        self.tracked += len(past.pages)
+        if len(self._past) > self._most:
+            self._forget(next(iter(self._past)))
+
+    def _forget(self, identity: Identity) -> None:
+        past = self._past.pop(identity)
+        self.tracked -= len(past.pages)
+        if self._unnamed.get(identity[1]) == identity:
+            del self._unnamed[identity[1]]

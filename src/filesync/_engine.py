@@ -1,0 +1,503 @@
+"""
+The core, wired: one event in, effects out.
+
+Theory. A record goes one way: intake (codec, name policy, assembler),
+committer, scheduler; positions and the keeper of the journal stand beside it.
+The engine owns these machines, hands each what concerns it, and turns what
+they answer into effects. It reads no clock and touches nothing, so that
+whatever drives it (a thread, a foreign loop, a test) gets the same effects
+for the same events.
+
+Three laws hold at every moment:
+
+* A transfer pins its partition from its first record to its outcome, so that
+  no safe position is ever ahead of what is durable.
+* A file that became visible wants an action until one that started later has
+  succeeded, across restarts too: the need is in the journal.
+* What is started is counted until its event arrives; the end (`Finish`) comes
+  when nothing is under way, or when waiting for it took too long.
+
+Left out: everything that acts (`filesync.runtime`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from math import inf
+from types import MappingProxyType
+
+from filesync import _scheduler as scheduler
+from filesync._alarms import Alarm, Alarms
+from filesync._assembler import Dropped, Whole
+from filesync._catchup import CatchUp
+from filesync._committer import Committer, Settled
+from filesync._effects import (
+    ActionFinished,
+    AppendChunk,
+    AppendFailed,
+    Assign,
+    BatchPolled,
+    CommitFile,
+    DropTransfer,
+    Effect,
+    Event,
+    Finish,
+    HealthSeen,
+    JournalSaved,
+    OffsetsCommitted,
+    Opened,
+    PlanEnded,
+    PollAgain,
+    Report,
+    RunAction,
+    StopAsked,
+    StopPolling,
+    WakeAt,
+    Woke,
+)
+from filesync._intake import Intake
+from filesync._keeper import Keeper
+from filesync._ledger import Ledger
+from filesync._model import Kind, TopicPartition
+from filesync._outcomes import (
+    ActionEnded,
+    CaughtUp,
+    CommitRetried,
+    FaultSeen,
+    HealthChanged,
+    Outcome,
+    RecordRefused,
+    SpoolRetried,
+)
+from filesync._plan import Plan, PlanResult
+from filesync._positions import Positions
+from filesync._resume import resume
+from filesync._settings import Settings, Start
+from filesync._stats import Stats
+from filesync.daemon import (
+    ActionKind,
+    ActionResult,
+    Assumed,
+    Misconfigured,
+    Refused,
+    Served,
+    Unknown,
+    Unreachable,
+)
+from filesync.transport import (
+    Fault,
+    Health,
+    Matcher,
+    OutOfRange,
+    PartitionFound,
+    PartitionLost,
+    TopicRecreated,
+    Unreadable,
+)
+
+__all__ = ["Engine"]
+
+#: Seconds from a moved position to its journal entry, and to the broker.
+_SAVE_POSITIONS_AFTER = 5.0
+_TELL_OFFSETS_AFTER = 5.0
+_TELL_OFFSETS_RETRY = 60.0
+#: The broker forgets offsets days after they were told; hourly will do.
+_TELL_OFFSETS_AGAIN = 3600.0
+_EXPIRE_EVERY = 10.0
+_RETRY_CHUNKS_AFTER = 1.0
+
+_ACTIONS = {Kind.DATA: ActionKind.RENEW, Kind.CONFIG: ActionKind.RELOAD}
+
+_Step = AppendChunk | DropTransfer | Whole | Dropped | RecordRefused | Settled | CommitRetried
+
+
+class Engine:
+    """
+    Decides everything; does nothing.
+
+    Args:
+        settings: What the operator wants; ``settings.enabled`` is not looked at.
+        finish_when_caught_up: End by itself once everything that was in the
+            log at start is on disk and no action is waiting.
+    """
+
+    def __init__(self, settings: Settings, *, finish_when_caught_up: bool = False) -> None:
+        self._settings = settings
+        self._finish_when_caught_up = finish_when_caught_up
+        self._intake = Intake(settings)
+        self._committer = Committer(holding=True)
+        self._schedule: scheduler.State = scheduler.Idle()
+        self._positions = Positions()
+        self._keeper = Keeper()
+        self._catchup = CatchUp()
+        self._alarms = Alarms()
+        self._counters: Counter[str] = Counter()
+        self._health: Health | None = None
+        self._out: list[Effect] = []
+
+        self._opened_at = 0.0
+        self._told_at = -inf
+        self._wakes_at = inf
+        self._polling = True
+        self._catching_up = True
+        self._stuck: list[AppendChunk] = []
+        self._action: RunAction | None = None
+        self._covers = 0
+        self._stopping = False
+        self._patient = True
+        self._said_goodbye = False
+        self._finished = False
+
+    @property
+    def wanted(self) -> Matcher:
+        """What to hand to `Transport.poll`."""
+        return self._intake.wanted
+
+    @property
+    def finished(self) -> bool:
+        """Whether `Finish` was returned: further events mean nothing."""
+        return self._finished
+
+    def stats(self) -> Stats:
+        """Return a snapshot of what the engine knows."""
+        ledger, assembler = self._keeper.ledger, self._intake.assembler
+        return Stats(
+            caught_up=not self._catching_up,
+            counters=MappingProxyType(dict(self._counters)),
+            open_transfers=assembler.open_transfers,
+            spooled_bytes=assembler.spooled_bytes,
+            unfinished_commits=self._committer.unfinished,
+            held_commits=self._committer.held,
+            files=MappingProxyType(dict(ledger.files)),
+            positions=MappingProxyType(dict(self._positions.reading())),
+            safe_positions=MappingProxyType(self._positions.safe()),
+            unserved=tuple(file.name for file in ledger.needs),
+            schedule=type(self._schedule).__name__.lower(),
+            health=self._health,
+        )
+
+    def handle(self, event: Event) -> list[Effect]:
+        """Take *event*; return what to do about it, in order."""
+        self._out = []
+        if self._finished:
+            return self._out
+        match event:
+            case Opened(at, ledger):
+                self._open(at, ledger)
+            case BatchPolled():
+                self._batch(event)
+            case Woke(at):
+                self._woke(at)
+            case HealthSeen(_, health):
+                self._health = health
+                self._report(HealthChanged(up=health.up, detail=health.cause))
+            case AppendFailed(at, effect, error):
+                self._append_failed(at, effect, error)
+            case PlanEnded(at, plan, result):
+                self._plan_ended(at, plan, result)
+            case ActionFinished(at, _, result):
+                self._action_finished(at, result)
+            case JournalSaved(at, save, error):
+                self._report(self._keeper.saved(save, error))
+                self._alarms.ensure(Alarm.SAVE_POSITIONS, at + _SAVE_POSITIONS_AFTER)
+            case OffsetsCommitted(at, _, error):
+                self._report(self._keeper.told(error))
+                if error is not None:
+                    self._alarms.set(Alarm.TELL_OFFSETS, at + _TELL_OFFSETS_RETRY)
+            case StopAsked(at):
+                self._stop(at)
+        self._settle(event.at)
+        return self._out
+
+    def _report(self, outcome: Outcome | None) -> None:
+        if outcome is not None:
+            self._counters[outcome.label] += 1
+            self._out.append(Report(outcome))
+
+    # Start and alarms
+
+    def _open(self, at: float, ledger: Ledger) -> None:
+        self._opened_at = at
+        self._keeper.open(ledger)
+        self._committer.know(ledger.files)
+        self._want_actions(at)
+
+    def _woke(self, at: float) -> None:
+        self._wakes_at = inf
+        for alarm in self._alarms.take(at):
+            match alarm:
+                case Alarm.SCHEDULER:
+                    self._advance_schedule(scheduler.Due(at))
+                case Alarm.RETRY_CHUNKS:
+                    self._out += self._stuck
+                    self._stuck = []
+                case Alarm.SAVE_POSITIONS:
+                    save = self._keeper.save_positions(self._positions.safe())
+                    self._out += [] if save is None else [save]
+                case Alarm.TELL_OFFSETS:
+                    self._tell_offsets(at)
+                case Alarm.EXPIRE:
+                    expired = self._intake.assembler.expire(at, caught_up=not self._catching_up)
+                    self._follow(expired)
+                case Alarm.STOP:
+                    self._patient = False
+                case Alarm.RETRY_COMMIT:
+                    pass  # `_settle` starts whatever may start.
+
+    def _tell_offsets(self, at: float) -> None:
+        again = at - self._told_at >= _TELL_OFFSETS_AGAIN
+        tell = self._keeper.tell(self._positions.safe(), again=again)
+        if tell is not None:
+            self._told_at = at
+            self._out.append(tell)
+        self._alarms.ensure(Alarm.TELL_OFFSETS, at + _TELL_OFFSETS_AGAIN)
+
+    # Records
+
+    def _batch(self, event: BatchPolled) -> None:
+        at, polled = event.at, event.polled
+        for record in polled.records:
+            steps = self._intake.take(record, at)
+            for step in steps:
+                if isinstance(step, AppendChunk):
+                    self._positions.pin(step.transfer, record.source, record.offset)
+            self._follow(steps)
+        self._intake.note(polled.records, event.wall)
+        self._positions.advance(polled.positions)
+        self._catchup.advance(polled.positions)
+        self._counters["records"] += len(polled.records)
+        self._counters["passed_over"] += polled.passed_over
+        for fault in polled.faults:
+            self._fault(fault)
+        if polled.positions or polled.faults:
+            self._alarms.ensure(Alarm.SAVE_POSITIONS, at + _SAVE_POSITIONS_AFTER)
+            tell = min(self._alarms.due(Alarm.TELL_OFFSETS), at + _TELL_OFFSETS_AFTER)
+            self._alarms.set(Alarm.TELL_OFFSETS, tell)
+
+    def _follow(self, steps: Iterable[_Step]) -> None:
+        """Turn what the assembler and the committer answered into effects."""
+        for step in steps:
+            match step:
+                case AppendChunk():
+                    self._out.append(step)
+                case DropTransfer(transfer=transfer):
+                    self._stuck = [chunk for chunk in self._stuck if chunk.transfer != transfer]
+                    self._out.append(step)
+                case Whole():
+                    self._follow(self._committer.add(step))
+                case Dropped(key=key, sources=sources, outcome=outcome):
+                    self._positions.release(key, sources)
+                    self._report(outcome)
+                case Settled(key=key, sources=sources, outcome=outcome, file=file):
+                    self._positions.release(key, sources)
+                    self._report(outcome)
+                    if file is not None:
+                        older = self._intake.assembler.supersede(file.name, outcome.origin)
+                        self._follow(older)
+                case RecordRefused() | CommitRetried():
+                    self._report(step)
+
+    def _append_failed(self, at: float, effect: AppendChunk, error: str) -> None:
+        if not self._stuck:
+            retried = SpoolRetried(name=effect.name, detail=error, retry_in=_RETRY_CHUNKS_AFTER)
+            self._report(retried)
+        self._stuck.append(effect)
+        self._alarms.ensure(Alarm.RETRY_CHUNKS, at + _RETRY_CHUNKS_AFTER)
+
+    # Faults
+
+    def _fault(self, fault: Fault) -> None:
+        match fault:
+            case PartitionFound(source=source, start=start, end=end):
+                save = self._keeper.log_seen(fault)
+                if save is not None:
+                    self._out.append(save)
+                    self._committer.know(self._keeper.ledger.files)
+                position = self._keeper.ledger.positions.get(source)
+                self._read(source, position, start, end)
+            case PartitionLost(source=source):
+                self._forget(source, f"the partition {source} is gone")
+                detail = f"{source} is gone and is no longer read"
+                self._report(FaultSeen(label="partition_lost", detail=detail))
+            case TopicRecreated(topic=topic):
+                detail = f"the topic {topic} was deleted and created again"
+                for source in [key for key in self._positions.reading() if key.topic == topic]:
+                    self._forget(source, detail)
+                detail = f"{detail}; it is read from its start"
+                self._report(FaultSeen(label="topic_recreated", detail=detail))
+            case OutOfRange(source=source, position=position, start=start, end=end):
+                self._forget(source, f"the log of {source} no longer holds all of it")
+                self._read(source, position, start, end)
+            case Unreadable(source=source, offset=offset, why=why):
+                detail = f"record {source}@{offset} was passed over, it is unreadable: {why}"
+                self._report(FaultSeen(label="unreadable", detail=detail))
+
+    def _read(self, source: TopicPartition, position: int | None, start: int, end: int) -> None:
+        # What is added once the log is known is new: it is read from its start.
+        latest = self._settings.kafka.start is Start.LATEST and self._catching_up
+        resumed = resume(source, position, start=start, end=end, latest=latest)
+        self._report(resumed.told)
+        if resumed.cut:
+            self._out.append(self._keeper.log_cut(source))
+            self._committer.forget(source)
+        self._positions.start(source, resumed.position)
+        if self._catching_up:
+            self._catchup.expect(source, resumed.position, end)
+        self._out.append(Assign({source: resumed.position}))
+
+    def _forget(self, source: TopicPartition, why: str) -> None:
+        self._follow(self._intake.assembler.forget(source, why))
+        self._committer.forget(source)
+        self._positions.forget(source)
+        self._catchup.forget(source)
+
+    # Files and actions
+
+    def _start_plans(self, at: float) -> None:
+        while (whole := self._committer.next(at)) is not None:
+            ledger = self._keeper.ledger
+            plan = Plan(
+                id=self._committer.started(whole),
+                target=whole.target,
+                transfer=whole.key,
+                segments=whole.segments,
+                claims=whole.claims,
+                origin=whole.origin,
+                known=ledger.files.get(whole.target.name),
+                positions=self._positions.safe(but=whole.key),
+                epoch=ledger.epoch,
+                owner=self._settings.file_owner,
+                group=self._settings.file_group,
+                mode=self._settings.file_mode,
+            )
+            self._out.append(CommitFile(plan))
+
+    def _plan_ended(self, at: float, plan: int, result: PlanResult) -> None:
+        steps = self._committer.ended(plan, result, at)
+        for step in steps:
+            if isinstance(step, Settled) and step.file is not None:
+                self._keeper.committed(step.file)
+                if not self._catching_up:
+                    action = _ACTIONS[step.file.kind]
+                    self._advance_schedule(scheduler.Changed(at, action))
+        self._follow(steps)
+        self._alarms.ensure(Alarm.SAVE_POSITIONS, at + _SAVE_POSITIONS_AFTER)
+
+    def _want_actions(self, at: float) -> None:
+        for file in self._keeper.ledger.needs:
+            self._advance_schedule(scheduler.Changed(at, _ACTIONS[file.kind]))
+
+    def _advance_schedule(self, event: scheduler.Event) -> None:
+        times = self._settings.schedule
+        self._schedule, starts = scheduler.step(times, self._schedule, event)
+        for start in starts:
+            ledger = self._keeper.ledger
+            self._covers = ledger.sequence
+            self._action = RunAction(
+                id=self._covers, action=start.action, files=ledger.needs, timeout=times.timeout
+            )
+            self._out.append(self._action)
+
+    def _action_finished(self, at: float, result: ActionResult) -> None:
+        self._advance_schedule(scheduler.Finished(at, _verdict(result)))
+        action, self._action = self._action, None
+        if action is None:  # pragma: no cover - the scheduler refuses it above.
+            return
+        if isinstance(result, Served | Assumed):
+            self._out.append(self._keeper.served(self._covers))
+        due = scheduler.wakes_at(self._schedule)
+        ended = ActionEnded(
+            action=action.action,
+            result=result,
+            files=tuple(file.name for file in action.files),
+            retry_in=None if due == inf else due - at,
+        )
+        self._report(ended)
+
+    # The end of every step, and the end of all
+
+    def _stop(self, at: float) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._alarms.set(Alarm.STOP, at + self._settings.schedule.stop_timeout)
+
+    def _settle(self, at: float) -> None:
+        """Start what may start now, and set the one alarm."""
+        if not self._stopping:
+            self._settle_commits(at)
+        if self._finish_when_caught_up and self._is_quiet():
+            self._stop(at)
+        self._settle_polling()
+        if self._stopping:
+            self._settle_stop()
+            if self._finished:
+                return
+        self._settle_alarms(at)
+
+    def _settle_commits(self, at: float) -> None:
+        if not self._catching_up:
+            self._start_plans(at)
+            return
+        if not self._catchup.done:
+            return
+        self._committer.release()
+        self._start_plans(at)
+        if not self._committer.running:
+            self._catching_up = False
+            self._report(CaughtUp(files=len(self._keeper.ledger.files)))
+            self._want_actions(at)
+
+    def _is_quiet(self) -> bool:
+        return (
+            not self._catching_up
+            and not self._stuck
+            and not self._committer.unfinished
+            and isinstance(self._schedule, scheduler.Idle | scheduler.Blocked)
+        )
+
+    def _settle_polling(self) -> None:
+        most = self._settings.limits.unfinished_commits
+        polling = not self._stopping and not self._stuck and self._committer.unfinished < most
+        if polling is not self._polling:
+            self._polling = polling
+            self._out.append(PollAgain() if polling else StopPolling())
+
+    def _settle_stop(self) -> None:
+        busy = self._committer.running or self._action is not None or self._keeper.saving
+        if busy and self._patient:
+            return
+        if not self._said_goodbye:
+            self._said_goodbye = True
+            save = self._keeper.save_positions(self._positions.safe())
+            if save is not None:
+                self._out.append(save)
+                return
+        self._finished = True
+        self._out.append(Finish())
+
+    def _settle_alarms(self, at: float) -> None:
+        alarms = self._alarms
+        if self._intake.assembler.open_transfers:
+            alarms.ensure(Alarm.EXPIRE, at + _EXPIRE_EVERY)
+        alarms.set(Alarm.RETRY_COMMIT, inf if self._stopping else self._committer.wakes_at)
+        due = scheduler.wakes_at(self._schedule)
+        if self._catching_up and self._catchup.begun:
+            # More is coming: one action for all of it, but within bounds.
+            due = max(due, self._opened_at + self._settings.schedule.max_wait)
+        alarms.set(Alarm.SCHEDULER, inf if self._stopping else due)
+        if alarms.at != self._wakes_at:
+            self._wakes_at = alarms.at
+            self._out.append(WakeAt(self._wakes_at))
+
+
+def _verdict(result: ActionResult) -> scheduler.Verdict:
+    match result:
+        case Served() | Assumed():
+            return scheduler.Verdict.DONE
+        case Unknown() | Unreachable():
+            return scheduler.Verdict.TRANSIENT
+        case Refused():
+            return scheduler.Verdict.CONTENT
+        case Misconfigured():
+            return scheduler.Verdict.OPERATOR

@@ -1,0 +1,143 @@
+"""
+What must outlive the process: the ledger, and what the broker is told of it.
+
+Theory. The keeper holds the ledger as the engine knows it. Every entry is
+applied to it at once and made durable by a `SaveJournal`; one that could not
+be written is written again with the next. Commits are not written here: a
+plan writes its own, in step with its rename, and `committed` only notes it.
+
+What the broker is told (the offsets of the group) is for lag tools. It is
+never read back, so that it may fail; only the first failure is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from filesync._effects import CommitOffsets, SaveJournal
+from filesync._ledger import (
+    Entry,
+    FileCommitted,
+    Ledger,
+    LogSeen,
+    PositionsForgotten,
+    PositionsSaved,
+    Served,
+    replay,
+)
+from filesync._model import CommittedFile, TopicPartition
+from filesync._outcomes import FaultSeen
+from filesync.transport import PartitionFound
+
+__all__ = ["Keeper"]
+
+
+class Keeper:
+    """The ledger, what of it is not durable yet, and what the broker knows."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self._unsaved: tuple[Entry, ...] = ()
+        self._saving: dict[int, tuple[Entry, ...]] = {}
+        self._told: Mapping[TopicPartition, int] = {}
+        self._telling = False
+        self._tell_failed = False
+        self._ids = 0
+
+    @property
+    def saving(self) -> int:
+        """Saves that are under way."""
+        return len(self._saving)
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether entries wait to be written again."""
+        return bool(self._unsaved)
+
+    def open(self, ledger: Ledger) -> None:
+        """Take what the journal said at start."""
+        self.ledger = ledger
+
+    def committed(self, file: CommittedFile) -> None:
+        """Note a commit that a plan has made durable."""
+        entry = FileCommitted(file=file, positions={}, epoch=self.ledger.epoch)
+        self.ledger = replay(self.ledger, entry)
+
+    def log_seen(self, found: PartitionFound) -> SaveJournal | None:
+        """Note which log a partition belongs to; None when nothing is new."""
+        before = self.ledger.logs.get(found.source.topic)
+        log = LogSeen(
+            topic=found.source.topic,
+            topic_id=found.topic_id,
+            cluster_id=found.cluster_id,
+            epoch=self.ledger.epoch,
+        )
+        if before is None:
+            return self._save(log)
+        if not before.is_same_log(log):
+            return self._save(
+                LogSeen(
+                    topic=log.topic,
+                    topic_id=log.topic_id,
+                    cluster_id=log.cluster_id,
+                    epoch=self.ledger.epoch + 1,
+                )
+            )
+        if before.topic_id is None and log.topic_id is not None:
+            return self._save(log)
+        return None
+
+    def log_cut(self, source: TopicPartition) -> SaveJournal:
+        """*source* starts anew."""
+        return self._save(PositionsForgotten(source=source, epoch=self.ledger.epoch + 1))
+
+    def served(self, sequence: int) -> SaveJournal:
+        """Every commit up to *sequence* is served."""
+        return self._save(Served(sequence=sequence))
+
+    def save_positions(self, safe: Mapping[TopicPartition, int]) -> SaveJournal | None:
+        """Make *safe* durable, and what could not be saved before; None: it is."""
+        if not self._unsaved and all(
+            self.ledger.positions.get(source) == offset for source, offset in safe.items()
+        ):
+            return None
+        return self._save(PositionsSaved(positions=dict(safe), epoch=self.ledger.epoch))
+
+    def saved(self, save: int, error: str | None) -> FaultSeen | None:
+        """A save ended; return what the operator should know, if anything."""
+        entries = self._saving.pop(save)
+        if error is None:
+            return None
+        self._unsaved += entries
+        return FaultSeen(label="journal_failed", detail=f"{error}; it is tried again")
+
+    def tell(self, safe: Mapping[TopicPartition, int], *, again: bool) -> CommitOffsets | None:
+        """Tell the broker *safe*; *again* even if it knows. None: nothing to do now."""
+        if self._telling or not safe or (dict(safe) == self._told and not again):
+            return None
+        self._telling = True
+        self._told = dict(safe)
+        self._ids += 1
+        return CommitOffsets(self._ids, self._told)
+
+    def told(self, error: str | None) -> FaultSeen | None:
+        """The broker answered; return what the operator should know, if anything."""
+        self._telling = False
+        failed_before, self._tell_failed = self._tell_failed, error is not None
+        if error is None:
+            return None
+        self._told = {}
+        if failed_before:
+            return None
+        return FaultSeen(
+            label="offsets_not_told",
+            detail=f"lag tools will show old offsets, nothing else is harmed: {error}",
+        )
+
+    def _save(self, entry: Entry) -> SaveJournal:
+        self.ledger = replay(self.ledger, entry)
+        entries = (*self._unsaved, entry)
+        self._unsaved = ()
+        self._ids += 1
+        self._saving[self._ids] = entries
+        return SaveJournal(self._ids, entries)

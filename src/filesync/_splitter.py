@@ -1,0 +1,66 @@
+"""
+A file to chunk records: the publisher's pure half.
+
+The file is not read here. `split` says which bytes go into which record, so
+that a publisher of a large file reads a slice at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from filesync._codec import encode_headers
+from filesync._model import Claims
+
+__all__ = ["DEFAULT_CHUNK_BYTES", "Slice", "split"]
+
+#: 512 KiB: with headers well under the 1 MB that brokers accept by default.
+DEFAULT_CHUNK_BYTES = 512 * 1024
+
+
+@frozen(kw_only=True)
+class Slice:
+    """
+    One record to send.
+
+    Attributes:
+        start, stop: Which bytes of the file are its value.
+        key: The file's name; for people and for the partitioner.
+        headers: In order.
+    """
+
+    start: int
+    stop: int
+    key: bytes
+    headers: list[tuple[str, bytes]]
+
+
+def split(
+    *,
+    hostname: str,
+    name: str,
+    size: int,
+    claims: Claims,
+    chunk_bytes: int = DEFAULT_CHUNK_BYTES,
+) -> Iterator[Slice]:
+    """
+    Yield the records of a file of *size* bytes, in order; an empty file is one record.
+
+    Raises:
+        ValueError: *chunk_bytes* is below 1, or *size* below 0.
+    """
+    if chunk_bytes < 1 or size < 0:
+        raise ValueError(f"{size} bytes in chunks of {chunk_bytes}")
+    count = max(1, -(-size // chunk_bytes))
+    for index in range(count):
+        start = index * chunk_bytes
+        yield Slice(
+            start=start,
+            stop=min(size, start + chunk_bytes),
+            key=name.encode(),
+            headers=encode_headers(
+                hostname=hostname, name=name, index=index, count=count, claims=claims
+            ),
+        )

@@ -1,0 +1,50 @@
+"""
+What tests of filesync's users can lean on: doubles, and the transport contract.
+
+`MemoryBroker` and `MemoryTransport` stand in for Kafka, `ManualClock` for the
+time. `TransportContract` is what whoever writes a transport runs; it is the
+only name here that needs pytest to be of use.
+"""
+
+from __future__ import annotations
+
+from filesync._contract import Log, OpenTransport, Reader, TransportContract
+from filesync.runtime._memory import MemoryBroker, MemoryTransport
+
+__all__ = [
+    "Log",
+    "ManualClock",
+    "MemoryBroker",
+    "MemoryTransport",
+    "OpenTransport",
+    "Reader",
+    "TransportContract",
+]
+
+
+class ManualClock:
+    """
+    A clock that stands still until it is told to go on.
+
+    Attributes:
+        now: Seconds; starts at *start* and never goes back.
+    """
+
+    def __init__(self, start: float = 0.0) -> None:
+        self.now = start
+
+    def __call__(self) -> float:
+        """Return `now`, so that it fits where `time.monotonic` does."""
+        return self.now
+
+    def advance(self, seconds: float) -> float:
+        """
+        Go on by *seconds*, at least 0; return the new `now`.
+
+        Raises:
+            ValueError: *seconds* is negative.
+        """
+        if seconds < 0:
+            raise ValueError(f"a clock does not go back: {seconds} s")
+        self.now += seconds
+        return self.now

@@ -1,0 +1,1 @@
+"""What the tests lean on: a real broker, a way to wait, a summary of reports."""

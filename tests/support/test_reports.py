@@ -1,0 +1,56 @@
+"""The closing line of CI counts everything, and lets no skip pass for a success."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.reports import summarize
+
+PASSED = '<testcase name="good"/>'
+FAILED = '<testcase name="bad"><failure message="no"/></testcase>'
+BROKEN = '<testcase name="broken"><error message="no fixture"/></testcase>'
+EXCUSED = (
+    '<testcase name="other"><skipped message="this environment does not promise x"/></testcase>'
+)
+LAZY = '<testcase name="lazy"><skipped message="no java"/></testcase>'
+
+
+def report(*tests: str) -> str:
+    """Return a JUnit file as pytest writes it."""
+    return f"<testsuites><testsuite>{''.join(tests)}</testsuite></testsuites>"
+
+
+def test_all_runs_are_counted_together() -> None:
+    """The last line sums over the environments."""
+    summary, is_well = summarize({"py3.10": report(PASSED, PASSED), "kafka": report(PASSED)})
+
+    assert summary.splitlines()[-1] == "3 passed, 0 failed"
+    assert is_well
+
+
+@pytest.mark.parametrize("bad", [FAILED, BROKEN])
+def test_one_failure_is_enough(bad: str) -> None:
+    """A failed test and a broken fixture count alike."""
+    summary, is_well = summarize({"py3.10": report(PASSED), "none": report(PASSED, bad)})
+
+    assert summary.splitlines()[-1] == "2 passed, 1 failed"
+    assert not is_well
+
+
+def test_nothing_run_is_no_success() -> None:
+    """Without a single test that passed there is nothing to be glad about."""
+    assert summarize({}) == (
+        "environment   passed  failed skipped\n0 passed, 0 failed",
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "skipped", "well"),
+    [("none", EXCUSED, True), ("none", LAZY, False), ("kafka", EXCUSED, False)],
+)
+def test_only_what_was_not_promised_may_be_skipped(
+    environment: str, skipped: str, *, well: bool
+) -> None:
+    """A part that is missing fails CI; the real broker's environment skips nothing."""
+    assert summarize({environment: report(PASSED, skipped)})[1] is well
