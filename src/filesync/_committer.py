@@ -121,7 +121,7 @@ class Committer:
         return sum(map(len, self._waiting.values()))
 
     def know(self, files: Mapping[str, CommittedFile]) -> None:
-        """Take *files* as the versions that are visible."""
+        """Take *files* as the versions that are visible, and as old as they say."""
         self._files = {name: file.origin for name, file in files.items()}
 
     def release(self) -> None:

@@ -239,7 +239,7 @@ class RunAction:
     Let the daemon read its files again; ends in `ActionFinished`.
 
     Attributes:
-        id: Names the action.
+        id: Names the action; every commit up to this sequence is covered.
         action: Reload or renew.
         files: What it covers, oldest commit first.
         timeout: Seconds.

@@ -27,10 +27,9 @@ from collections.abc import Iterable
 from math import inf
 from types import MappingProxyType
 
-from filesync import _scheduler as scheduler
+from filesync._actions import Actions
 from filesync._alarms import Alarm, Alarms
 from filesync._assembler import Dropped, Whole
-from filesync._catchup import CatchUp
 from filesync._committer import Committer, Settled
 from filesync._effects import (
     ActionFinished,
@@ -50,7 +49,7 @@ from filesync._effects import (
     PlanEnded,
     PollAgain,
     Report,
-    RunAction,
+    SaveJournal,
     StopAsked,
     StopPolling,
     WakeAt,
@@ -59,9 +58,8 @@ from filesync._effects import (
 from filesync._intake import Intake
 from filesync._keeper import Keeper
 from filesync._ledger import Ledger
-from filesync._model import Kind, TopicPartition
+from filesync._model import TopicPartition
 from filesync._outcomes import (
-    ActionEnded,
     CaughtUp,
     CommitRetried,
     FaultSeen,
@@ -71,20 +69,10 @@ from filesync._outcomes import (
     SpoolRetried,
 )
 from filesync._plan import Plan, PlanResult
-from filesync._positions import Positions
-from filesync._resume import resume
+from filesync._reading import Reading
 from filesync._settings import Settings, Start
 from filesync._stats import Stats
-from filesync.daemon import (
-    ActionKind,
-    ActionResult,
-    Assumed,
-    Misconfigured,
-    Refused,
-    Served,
-    Unknown,
-    Unreachable,
-)
+from filesync.daemon import ActionResult
 from filesync.transport import (
     Fault,
     Health,
@@ -107,8 +95,6 @@ _TELL_OFFSETS_AGAIN = 3600.0
 _EXPIRE_EVERY = 10.0
 _RETRY_CHUNKS_AFTER = 1.0
 
-_ACTIONS = {Kind.DATA: ActionKind.RENEW, Kind.CONFIG: ActionKind.RELOAD}
-
 _Step = AppendChunk | DropTransfer | Whole | Dropped | RecordRefused | Settled | CommitRetried
 
 
@@ -127,10 +113,11 @@ class Engine:
         self._finish_when_caught_up = finish_when_caught_up
         self._intake = Intake(settings)
         self._committer = Committer(holding=True)
-        self._schedule: scheduler.State = scheduler.Idle()
-        self._positions = Positions()
         self._keeper = Keeper()
-        self._catchup = CatchUp()
+        self._reading = Reading(self._keeper, settings.kafka.start is Start.LATEST)
+        self._actions = Actions(
+            settings.schedule, settings.schedule.timeout, lambda: self._keeper.ledger
+        )
         self._alarms = Alarms()
         self._counters: Counter[str] = Counter()
         self._health: Health | None = None
@@ -140,10 +127,8 @@ class Engine:
         self._told_at = -inf
         self._wakes_at = inf
         self._polling = True
-        self._catching_up = True
         self._stuck: list[AppendChunk] = []
-        self._action: RunAction | None = None
-        self._covers = 0
+        self._spool_fails = False
         self._stopping = False
         self._patient = True
         self._said_goodbye = False
@@ -163,17 +148,17 @@ class Engine:
         """Return a snapshot of what the engine knows."""
         ledger, assembler = self._keeper.ledger, self._intake.assembler
         return Stats(
-            caught_up=not self._catching_up,
+            caught_up=not self._reading.catching_up,
             counters=MappingProxyType(dict(self._counters)),
             open_transfers=assembler.open_transfers,
             spooled_bytes=assembler.spooled_bytes,
             unfinished_commits=self._committer.unfinished,
             held_commits=self._committer.held,
             files=MappingProxyType(dict(ledger.files)),
-            positions=MappingProxyType(dict(self._positions.reading())),
-            safe_positions=MappingProxyType(self._positions.safe()),
+            positions=MappingProxyType(dict(self._reading.positions.reading())),
+            safe_positions=MappingProxyType(self._reading.positions.safe()),
             unserved=tuple(file.name for file in ledger.needs),
-            schedule=type(self._schedule).__name__.lower(),
+            schedule=self._actions.state,
             health=self._health,
         )
 
@@ -228,17 +213,19 @@ class Engine:
         for alarm in self._alarms.take(at):
             match alarm:
                 case Alarm.SCHEDULER:
-                    self._advance_schedule(scheduler.Due(at))
+                    self._out += self._actions.wake(at)
                 case Alarm.RETRY_CHUNKS:
                     self._out += self._stuck
                     self._stuck = []
                 case Alarm.SAVE_POSITIONS:
-                    save = self._keeper.save_positions(self._positions.safe())
+                    save = self._keeper.save_positions(self._reading.positions.safe())
                     self._out += [] if save is None else [save]
                 case Alarm.TELL_OFFSETS:
                     self._tell_offsets(at)
                 case Alarm.EXPIRE:
-                    expired = self._intake.assembler.expire(at, caught_up=not self._catching_up)
+                    expired = self._intake.assembler.expire(
+                        at, caught_up=not self._reading.catching_up
+                    )
                     self._follow(expired)
                 case Alarm.STOP:
                     self._patient = False
@@ -247,7 +234,7 @@ class Engine:
 
     def _tell_offsets(self, at: float) -> None:
         again = at - self._told_at >= _TELL_OFFSETS_AGAIN
-        tell = self._keeper.tell(self._positions.safe(), again=again)
+        tell = self._keeper.tell(self._reading.positions.safe(), again=again)
         if tell is not None:
             self._told_at = at
             self._out.append(tell)
@@ -257,15 +244,16 @@ class Engine:
 
     def _batch(self, event: BatchPolled) -> None:
         at, polled = event.at, event.polled
+        self._spool_fails = False  # Else nothing would have been polled.
         for record in polled.records:
             steps = self._intake.take(record, at)
             for step in steps:
                 if isinstance(step, AppendChunk):
-                    self._positions.pin(step.transfer, record.source, record.offset)
+                    self._reading.positions.pin(step.transfer, record.source, record.offset)
             self._follow(steps)
         self._intake.note(polled.records, event.wall)
-        self._positions.advance(polled.positions)
-        self._catchup.advance(polled.positions)
+        self._reading.positions.advance(polled.positions)
+        self._reading.catchup.advance(polled.positions)
         self._counters["records"] += len(polled.records)
         self._counters["passed_over"] += polled.passed_over
         for fault in polled.faults:
@@ -287,10 +275,10 @@ class Engine:
                 case Whole():
                     self._follow(self._committer.add(step))
                 case Dropped(key=key, sources=sources, outcome=outcome):
-                    self._positions.release(key, sources)
+                    self._reading.positions.release(key, sources)
                     self._report(outcome)
                 case Settled(key=key, sources=sources, outcome=outcome, file=file):
-                    self._positions.release(key, sources)
+                    self._reading.positions.release(key, sources)
                     self._report(outcome)
                     if file is not None:
                         older = self._intake.assembler.supersede(file.name, outcome.origin)
@@ -299,7 +287,10 @@ class Engine:
                     self._report(step)
 
     def _append_failed(self, at: float, effect: AppendChunk, error: str) -> None:
-        if not self._stuck:
+        if not self._reading.positions.is_pinning(effect.transfer):
+            return  # It was dropped in the same breath.
+        if not self._spool_fails:
+            self._spool_fails = True
             retried = SpoolRetried(name=effect.name, detail=error, retry_in=_RETRY_CHUNKS_AFTER)
             self._report(retried)
         self._stuck.append(effect)
@@ -309,48 +300,39 @@ class Engine:
 
     def _fault(self, fault: Fault) -> None:
         match fault:
-            case PartitionFound(source=source, start=start, end=end):
-                save = self._keeper.log_seen(fault)
-                if save is not None:
-                    self._out.append(save)
-                    self._committer.know(self._keeper.ledger.files)
-                position = self._keeper.ledger.positions.get(source)
-                self._read(source, position, start, end)
+            case PartitionFound():
+                self._read(self._reading.found(fault))
             case PartitionLost(source=source):
                 self._forget(source, f"the partition {source} is gone")
                 detail = f"{source} is gone and is no longer read"
                 self._report(FaultSeen(label="partition_lost", detail=detail))
             case TopicRecreated(topic=topic):
                 detail = f"the topic {topic} was deleted and created again"
-                for source in [key for key in self._positions.reading() if key.topic == topic]:
+                for source in [
+                    key for key in self._reading.positions.reading() if key.topic == topic
+                ]:
                     self._forget(source, detail)
                 detail = f"{detail}; it is read from its start"
                 self._report(FaultSeen(label="topic_recreated", detail=detail))
-            case OutOfRange(source=source, position=position, start=start, end=end):
+            case OutOfRange(source=source):
                 self._forget(source, f"the log of {source} no longer holds all of it")
-                self._read(source, position, start, end)
+                self._read(self._reading.out_of_range(fault))
             case Unreadable(source=source, offset=offset, why=why):
                 detail = f"record {source}@{offset} was passed over, it is unreadable: {why}"
                 self._report(FaultSeen(label="unreadable", detail=detail))
 
-    def _read(self, source: TopicPartition, position: int | None, start: int, end: int) -> None:
-        # What is added once the log is known is new: it is read from its start.
-        latest = self._settings.kafka.start is Start.LATEST and self._catching_up
-        resumed = resume(source, position, start=start, end=end, latest=latest)
-        self._report(resumed.told)
-        if resumed.cut:
-            self._out.append(self._keeper.log_cut(source))
-            self._committer.forget(source)
-        self._positions.start(source, resumed.position)
-        if self._catching_up:
-            self._catchup.expect(source, resumed.position, end)
-        self._out.append(Assign({source: resumed.position}))
+    def _read(self, effects: list[SaveJournal | Assign | Report]) -> None:
+        for effect in effects:
+            if isinstance(effect, Report):
+                self._report(effect.outcome)
+            else:
+                self._out.append(effect)
+        self._committer.know(self._keeper.ledger.files)
 
     def _forget(self, source: TopicPartition, why: str) -> None:
         self._follow(self._intake.assembler.forget(source, why))
         self._committer.forget(source)
-        self._positions.forget(source)
-        self._catchup.forget(source)
+        self._reading.forget(source)
 
     # Files and actions
 
@@ -365,7 +347,7 @@ class Engine:
                 claims=whole.claims,
                 origin=whole.origin,
                 known=ledger.files.get(whole.target.name),
-                positions=self._positions.safe(but=whole.key),
+                positions=self._reading.positions.safe(but=whole.key),
                 epoch=ledger.epoch,
                 owner=self._settings.file_owner,
                 group=self._settings.file_group,
@@ -378,41 +360,19 @@ class Engine:
         for step in steps:
             if isinstance(step, Settled) and step.file is not None:
                 self._keeper.committed(step.file)
-                if not self._catching_up:
-                    action = _ACTIONS[step.file.kind]
-                    self._advance_schedule(scheduler.Changed(at, action))
+                if not self._reading.catching_up:
+                    self._actions.want(step.file, at)
         self._follow(steps)
         self._alarms.ensure(Alarm.SAVE_POSITIONS, at + _SAVE_POSITIONS_AFTER)
 
     def _want_actions(self, at: float) -> None:
         for file in self._keeper.ledger.needs:
-            self._advance_schedule(scheduler.Changed(at, _ACTIONS[file.kind]))
-
-    def _advance_schedule(self, event: scheduler.Event) -> None:
-        times = self._settings.schedule
-        self._schedule, starts = scheduler.step(times, self._schedule, event)
-        for start in starts:
-            ledger = self._keeper.ledger
-            self._covers = ledger.sequence
-            self._action = RunAction(
-                id=self._covers, action=start.action, files=ledger.needs, timeout=times.timeout
-            )
-            self._out.append(self._action)
+            self._actions.want(file, at)
 
     def _action_finished(self, at: float, result: ActionResult) -> None:
-        self._advance_schedule(scheduler.Finished(at, _verdict(result)))
-        action, self._action = self._action, None
-        if action is None:  # pragma: no cover - the scheduler refuses it above.
-            return
-        if isinstance(result, Served | Assumed):
-            self._out.append(self._keeper.served(self._covers))
-        due = scheduler.wakes_at(self._schedule)
-        ended = ActionEnded(
-            action=action.action,
-            result=result,
-            files=tuple(file.name for file in action.files),
-            retry_in=None if due == inf else due - at,
-        )
+        ended, served = self._actions.finished(result, at)
+        if served is not None:
+            self._out.append(self._keeper.served(served))
         self._report(ended)
 
     # The end of every step, and the end of all
@@ -436,24 +396,24 @@ class Engine:
         self._settle_alarms(at)
 
     def _settle_commits(self, at: float) -> None:
-        if not self._catching_up:
+        if not self._reading.catching_up:
             self._start_plans(at)
             return
-        if not self._catchup.done:
+        if not self._reading.catchup.done:
             return
         self._committer.release()
         self._start_plans(at)
         if not self._committer.running:
-            self._catching_up = False
+            self._reading.catching_up = False
             self._report(CaughtUp(files=len(self._keeper.ledger.files)))
             self._want_actions(at)
 
     def _is_quiet(self) -> bool:
         return (
-            not self._catching_up
+            not self._reading.catching_up
             and not self._stuck
             and not self._committer.unfinished
-            and isinstance(self._schedule, scheduler.Idle | scheduler.Blocked)
+            and self._actions.settled
         )
 
     def _settle_polling(self) -> None:
@@ -464,12 +424,12 @@ class Engine:
             self._out.append(PollAgain() if polling else StopPolling())
 
     def _settle_stop(self) -> None:
-        busy = self._committer.running or self._action is not None or self._keeper.saving
+        busy = self._committer.running or self._actions.running or self._keeper.saving
         if busy and self._patient:
             return
         if not self._said_goodbye:
             self._said_goodbye = True
-            save = self._keeper.save_positions(self._positions.safe())
+            save = self._keeper.save_positions(self._reading.positions.safe())
             if save is not None:
                 self._out.append(save)
                 return
@@ -481,23 +441,11 @@ class Engine:
         if self._intake.assembler.open_transfers:
             alarms.ensure(Alarm.EXPIRE, at + _EXPIRE_EVERY)
         alarms.set(Alarm.RETRY_COMMIT, inf if self._stopping else self._committer.wakes_at)
-        due = scheduler.wakes_at(self._schedule)
-        if self._catching_up and self._catchup.begun:
+        due = self._actions.wakes_at
+        if self._reading.catching_up and self._reading.catchup.begun:
             # More is coming: one action for all of it, but within bounds.
             due = max(due, self._opened_at + self._settings.schedule.max_wait)
         alarms.set(Alarm.SCHEDULER, inf if self._stopping else due)
         if alarms.at != self._wakes_at:
             self._wakes_at = alarms.at
             self._out.append(WakeAt(self._wakes_at))
-
-
-def _verdict(result: ActionResult) -> scheduler.Verdict:
-    match result:
-        case Served() | Assumed():
-            return scheduler.Verdict.DONE
-        case Unknown() | Unreachable():
-            return scheduler.Verdict.TRANSIENT
-        case Refused():
-            return scheduler.Verdict.CONTENT
-        case Misconfigured():
-            return scheduler.Verdict.OPERATOR

@@ -58,9 +58,9 @@ class Positions:
             if pins is not None:
                 pins.pop(holder, None)
 
-    def holders(self, source: TopicPartition) -> tuple[Hashable, ...]:
-        """Return who pins *source*, oldest first."""
-        return tuple(self._pins.get(source, ()))
+    def is_pinning(self, holder: Hashable) -> bool:
+        """Whether *holder* pins any partition: whether it has no outcome yet."""
+        return any(holder in pins for pins in self._pins.values())
 
     def reading(self) -> Mapping[TopicPartition, int]:
         """Return the position of every partition that is read."""

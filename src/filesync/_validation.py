@@ -27,6 +27,7 @@ import yaml
 from attrs import define
 from yaml.resolver import Resolver
 
+from filesync._wording import shown
 from filesync.exceptions import InvalidConfigurationError
 
 __all__ = ["check_configuration"]
@@ -35,13 +36,18 @@ __all__ = ["check_configuration"]
 #: Python refuses integers of more than 4,300 digits, others hang on them.
 _MAX_NUMBER_LENGTH = 1000
 
-#: Characters of a key, or of a parser's explanation, that a message repeats.
-_MAX_QUOTED = 200
+#: Characters of a parser's explanation that a message repeats.
+_MAX_PROBLEM = 200
 
 _JSON_SPACE = re.compile(r"[ \t\n\r]*")
 
 #: Source: YAML 1.1, section 5.1, `c-printable`.
 _NOT_IN_YAML = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+#: libyaml compares each with all before it, in one call that nothing interrupts:
+#: 4 MiB of them take minutes.
+_MAX_TAG_DIRECTIVES = 100
+_TAG_DIRECTIVE = re.compile("(?:^|[\n\r\x85\u2028\u2029])\ufeff?%TAG")
 
 #: Ten times faster where PyYAML was built with libyaml.
 _YAML_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -64,15 +70,15 @@ def check_configuration(name: str, data: bytes, *, max_bytes: int, max_depth: in
         InvalidConfigurationError: It may not. The message starts with *name*
             and gives line and column, both from 1.
     """
-    suffix = name.lower().rpartition(".")[2]
-    if suffix not in {"json", "yaml", "yml"}:
+    suffixed = name.lower()
+    if not suffixed.endswith((".json", ".yaml", ".yml")):
         return
     if len(data) > max_bytes:
         raise InvalidConfigurationError(
             f"{name}: {len(data)} bytes; a configuration file may have {max_bytes}"
         )
     text = _decode(name, data)
-    if suffix == "json":
+    if suffixed.endswith(".json"):
         _JsonReader(name, text, max_depth).read()
         return
     with suppress(InvalidConfigurationError):
@@ -88,10 +94,6 @@ def _invalid(name: str, line: int, column: int, problem: str) -> InvalidConfigur
 def _invalid_at(name: str, text: str, index: int, problem: str) -> InvalidConfigurationError:
     line = text.count("\n", 0, index) + 1
     return _invalid(name, line, index - text.rfind("\n", 0, index), problem)
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…"
 
 
 def _decode(name: str, data: bytes) -> str:
@@ -188,7 +190,7 @@ class _JsonReader:
         first = keys.setdefault(key, start)
         if first != start:
             line = self._text.count("\n", 0, first) + 1
-            problem = f"key {_shorten(repr(key))} is already in line {line}"
+            problem = f"key {shown(key)} is already in line {line}"
             raise _invalid_at(self._name, self._text, start, problem)
         if not self._take(":"):
             raise self._invalid("expected ':'")
@@ -212,10 +214,8 @@ class _JsonReader:
         return True
 
     def _move_to(self, index: int) -> None:
-        if self._text[index : index + 1] <= " ":
-            # It matches everywhere, be it nothing.
-            index = _JSON_SPACE.match(self._text, index).end()  # type: ignore[union-attr]
-        self._index = index
+        # It matches everywhere, be it nothing.
+        self._index = _JSON_SPACE.match(self._text, index).end()  # type: ignore[union-attr]
 
     def _invalid(self, problem: str) -> InvalidConfigurationError:
         return _invalid_at(self._name, self._text, self._index, problem)
@@ -299,9 +299,9 @@ class _YamlReader:
     def _resolve(self, anchor: str) -> _Scalar | _Collection:
         node = self._anchors.get(anchor)
         if node is None:
-            raise self.invalid(f"alias *{_shorten(anchor)} names nothing before it")
+            raise self.invalid(f"alias {shown('*' + anchor)} names nothing before it")
         if isinstance(node, _Collection) and not node.ended:
-            raise self.invalid(f"alias *{_shorten(anchor)} names what it stands in")
+            raise self.invalid(f"alias {shown('*' + anchor)} names what it stands in")
         return node
 
     def _place(self, node: _Scalar | _Collection) -> None:
@@ -311,13 +311,13 @@ class _YamlReader:
             return
         if parent.at_key and not isinstance(node, _Collection):
             if node in parent.keys:
-                key, line = _shorten(repr(node[1])), parent.keys[node]
+                key, line = shown(node[1]), parent.keys[node]
                 raise self.invalid(f"key {key} is already in line {line}")
             parent.keys[node] = self.mark.line + 1
         parent.at_key = not parent.at_key
 
     def invalid(self, problem: str) -> InvalidConfigurationError:
-        return _invalid(self._name, self.mark.line + 1, self.mark.column + 1, _shorten(problem))
+        return _invalid(self._name, self.mark.line + 1, self.mark.column + 1, problem)
 
 
 def _check_yaml(name: str, text: str, max_depth: int) -> None:
@@ -325,13 +325,16 @@ def _check_yaml(name: str, text: str, max_depth: int) -> None:
     if refused is not None:
         problem = f"character U+{ord(refused[0]):04X} is not allowed"
         raise _invalid_at(name, text, refused.start(), problem)
+    if sum(1 for _ in _TAG_DIRECTIVE.finditer(text)) > _MAX_TAG_DIRECTIVES:
+        raise InvalidConfigurationError(f"{name}: more than {_MAX_TAG_DIRECTIVES} %TAG directives")
     reader = _YamlReader(name, max_depth)
     try:
         for event in yaml.parse(text, Loader=_YAML_LOADER):
             reader.handle(event)
     except yaml.MarkedYAMLError as exc:
         reader.mark = exc.problem_mark or reader.mark
-        raise reader.invalid(": ".join(filter(None, (exc.context, exc.problem)))) from exc
+        problem = ": ".join(filter(None, (exc.context, exc.problem)))
+        raise reader.invalid(problem[:_MAX_PROBLEM]) from exc
     except (yaml.YAMLError, ValueError, OverflowError) as exc:
         # PyYAML lets out what `chr`, `int` and `decode` raise.
-        raise reader.invalid(str(exc)) from exc
+        raise reader.invalid(str(exc)[:_MAX_PROBLEM]) from exc

@@ -319,7 +319,21 @@ class Simulation:
         for place in [place for place in self.spool if place[0] == transfer]:
             del self.spool[place]
 
-    def perform(self, plan: Plan, fail: str | None, refuse: Ending | None) -> PlanResult:
+    def tear(self, index: int) -> None:
+        """Crash while a plan is under way: after its rename, before its record."""
+        job = self.jobs.pop(index)
+        assert isinstance(job, CommitFile)
+        self.perform(job.plan, torn=True)
+        self.crash()
+
+    def perform(
+        self,
+        plan: Plan,
+        fail: str | None = None,
+        refuse: Ending | None = None,
+        *,
+        torn: bool = False,
+    ) -> PlanResult:
         if fail is not None:
             return Failed(detail=fail)
         if any(
@@ -351,6 +365,8 @@ class Simulation:
         if Replace() in decided:
             self.disk[plan.target.name] = data
             self.versions_seen.append((plan.target.name, data))
+        if torn:
+            return Failed(detail="killed between the rename and its record")
         file = CommittedFile(
             name=plan.target.name,
             kind=plan.target.kind,

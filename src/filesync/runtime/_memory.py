@@ -204,7 +204,7 @@ class MemoryTransport:
             while True:
                 self._check_usable()
                 polled = self._look(max_records, wanted) if self._broker.up else Polled()
-                if polled != Polled() or self._woken:
+                if polled.positions or polled.faults or self._woken:
                     self._woken = False
                     return polled
                 left = deadline - time.monotonic()

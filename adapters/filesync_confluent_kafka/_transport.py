@@ -1,0 +1,350 @@
+"""
+The transport: one reading client, one admin client, no threads of its own.
+
+Theory. The reading client is assigned by hand and never commits: a commit can
+hold it, and its close, for as long as a broker is away. Everything that is
+not reading goes through the admin client: what partitions there are, where
+they begin and end, and what the broker is told for lag tools. Both are asked
+only in ways that come back soon.
+
+Callbacks of the driver run inside `poll`. None may raise: the driver would
+throw away the records it has in hand.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as DriverPartition
+from confluent_kafka.admin import AdminClient
+
+from filesync import Settings, TopicPartition
+from filesync.exceptions import TransportError
+from filesync.transport import (
+    Fault,
+    Health,
+    Matcher,
+    OffsetsResult,
+    PartitionLost,
+    Polled,
+    TopicRecreated,
+)
+from filesync_confluent_kafka._causes import Cause, Layer, Weather, refusal
+from filesync_confluent_kafka._config import admin_config, consumer_config, group_of
+from filesync_confluent_kafka._discovery import Discovery
+from filesync_confluent_kafka._records import Haul, take
+
+__all__ = ["ConfluentKafkaTransport"]
+
+#: Seconds within which `wake` is noticed: nothing can interrupt the driver.
+_SLICE = 0.2
+
+#: The same while an answer is due in milliseconds.
+_SHORT_SLICE = 0.01
+
+#: Seconds that storing offsets may take.
+_COMMIT_TIMEOUT = 3.0
+
+_LOGGER = logging.getLogger("filesync.confluent_kafka")
+
+
+class _DriverLog:
+    """Takes what librdkafka logs. It says everything again to `error_cb`, so debug is enough."""
+
+    def log(self, _level: int, message: str, *args: object) -> None:
+        """Log one line of the driver's."""
+        try:
+            _LOGGER.debug(message, *args)
+        except Exception:  # noqa: BLE001, S110 - the records in hand are worth more
+            pass
+
+
+class ConfluentKafkaTransport:
+    """
+    Reads a topic with confluent-kafka; see `filesync.transport.Transport`.
+
+    `wake` ends a running `poll` within 0.2 s.
+
+    Args:
+        settings: Where the log is.
+        refresh: Seconds between two looks at the topic.
+    """
+
+    def __init__(self, settings: Settings, *, refresh: float = 30.0) -> None:
+        self._settings = settings
+        self._topic = settings.kafka.topic
+        self._servers = ", ".join(settings.kafka.servers)
+        self._group = group_of(settings)
+        self._refresh = refresh
+        self._weather = Weather(self._servers)
+        self._consumer: Consumer | None = None
+        self._admin: AdminClient | None = None
+        self._discovery: Discovery | None = None
+        self._assigned: dict[TopicPartition, DriverPartition] = {}
+        self._read: list[DriverPartition] = []
+        self._sources: dict[int, TopicPartition] = {}
+        self._positions: dict[TopicPartition, int] = {}
+        self._fatal: str | None = None
+        self._woken = False
+        self._closed = False
+
+    def start(self) -> None:
+        """
+        Begin. Waits for no broker.
+
+        Raises:
+            TransportError: An option, a file or a combination cannot be used.
+        """
+        if self._closed or self._consumer is not None:
+            raise TransportError("a transport is started once")
+        config = consumer_config(self._settings)
+        try:
+            self._consumer = Consumer({**config, "error_cb": self._on_error}, logger=_DriverLog())
+            self._admin = AdminClient(
+                {**admin_config(config), "error_cb": self._on_admin_error}, logger=_DriverLog()
+            )
+        except (KafkaException, ValueError, TypeError) as exc:
+            raise TransportError(f"confluent-kafka refuses the settings: {_text(exc)}") from exc
+        self._discovery = Discovery(
+            self._admin,
+            self._topic,
+            servers=self._servers,
+            weather=self._weather,
+            period=self._refresh,
+        )
+
+    def poll(self, timeout: float, max_records: int, wanted: Matcher) -> Polled:
+        """
+        Return what arrived within *timeout*; at once when something did.
+
+        Raises:
+            TransportError: The transport is closed, or the driver gave up.
+        """
+        consumer, discovery = self._usable()
+        deadline = time.monotonic() + timeout
+        try:
+            while True:
+                faults = discovery.step()
+                if faults:
+                    self._let_go(faults)
+                    return Polled(faults=faults)
+                left = deadline - time.monotonic()
+                patience = _SHORT_SLICE if discovery.hurried else _SLICE
+                message = consumer.poll(max(0.0, min(left, patience)))
+                if message is not None:
+                    haul = take(message, consumer.consume, self._sources, max_records, wanted)
+                    polled = self._polled(consumer, haul)
+                    if polled.positions or polled.faults:
+                        return polled
+                if left <= 0 or self._woken or self._fatal:
+                    self._woken = False
+                    return Polled(positions=self._moved(consumer))
+        except KafkaException as exc:
+            raise TransportError(f"confluent-kafka failed: {_text(exc)}") from exc
+
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        """
+        Read these partitions from these positions; leave the others alone.
+
+        Raises:
+            TransportError: A position is negative, or of another topic.
+        """
+        consumer, discovery = self._usable()
+        for source, position in positions.items():
+            if source.topic != self._topic or position < 0:
+                raise TransportError(f"cannot read {source} from {position}")
+        # `seek` fails after an error, and would leave what was fetched in the queue.
+        fresh = {
+            source: DriverPartition(source.topic, source.partition, position)
+            for source, position in positions.items()
+        }
+        try:
+            self._unassign([source for source in positions if source in self._assigned])
+            consumer.incremental_assign(list(fresh.values()))
+        except KafkaException as exc:
+            raise TransportError(f"cannot assign partitions: {_text(exc)}") from exc
+        for source, position in positions.items():
+            self._sources[source.partition] = source
+            self._positions[source] = position
+            discovery.settle(source.partition)
+        self._assigned.update(fresh)
+        self._read = list(self._assigned.values())
+
+    def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> OffsetsResult:
+        """Tell the broker *offsets*. From any thread; ends within about 3 s."""
+        admin = self._admin
+        if admin is None:
+            return OffsetsResult(error="the transport is not open")
+        if not offsets:
+            return OffsetsResult()
+        request = ConsumerGroupTopicPartitions(
+            self._group,
+            [
+                DriverPartition(source.topic, source.partition, offset)
+                for source, offset in offsets.items()
+            ],
+        )
+        try:
+            futures = admin.alter_consumer_group_offsets([request], request_timeout=_COMMIT_TIMEOUT)
+            stored = futures[self._group].result(_COMMIT_TIMEOUT + _SLICE)
+        except FutureTimeoutError:
+            return OffsetsResult(error=f"no answer within {_COMMIT_TIMEOUT:g} s")
+        except (KafkaException, ValueError, TypeError) as exc:
+            return OffsetsResult(error=self._refused(exc))
+        for partition in stored.topic_partitions:
+            if partition.error is not None:
+                source = TopicPartition(partition.topic, partition.partition)
+                return OffsetsResult(error=f"{source}: {partition.error.str()}")
+        return OffsetsResult()
+
+    def health(self) -> Health:
+        """Tell whether the log can be read. Asks nobody."""
+        return self._weather.health
+
+    def wake(self) -> None:
+        """Make a running or the next `poll` return within 0.2 s. From any thread."""
+        self._woken = True
+
+    def close(self, timeout: float) -> None:
+        """End within *timeout* seconds. Closing twice is fine."""
+        self._closed = True
+        self._weather.trouble(Layer.CONNECTION, Cause("closed"))
+        consumer, self._consumer = self._consumer, None
+        if self._discovery is not None:
+            self._discovery.stop()
+        self._admin = self._discovery = None
+        if consumer is None:
+            return
+        # It ends in milliseconds; should it ever not, the process may go on.
+        closer = threading.Thread(
+            target=_close, args=(consumer,), name="filesync-confluent-close", daemon=True
+        )
+        closer.start()
+        closer.join(timeout)
+
+    # -- Inside -------------------------------------------------------------
+
+    def _usable(self) -> tuple[Consumer, Discovery]:
+        if self._closed:
+            raise TransportError("the transport is closed")
+        if self._consumer is None or self._discovery is None:
+            raise TransportError("the transport was not started")
+        if self._fatal is not None:
+            raise TransportError(f"confluent-kafka gave up: {self._fatal}")
+        return self._consumer, self._discovery
+
+    def _polled(self, consumer: Consumer, haul: Haul) -> Polled:
+        at_end = self._heed(haul)
+        if at_end or haul.records or haul.passed_over:
+            self._weather.clear(Layer.READING)
+        moved = {
+            source: offset
+            for source, offset in at_end.items()
+            if offset != self._positions.get(source)
+        }
+        self._positions.update(moved)
+        moved.update(self._moved(consumer))
+        return Polled(
+            records=haul.records,
+            positions=moved,
+            passed_over=haul.passed_over,
+            faults=haul.faults,
+        )
+
+    def _moved(self, consumer: Consumer) -> dict[TopicPartition, int]:
+        """Return the positions that are others than were told last."""
+        moved: dict[TopicPartition, int] = {}
+        for each in consumer.position(self._read):
+            # Negative: nothing was read yet.
+            source = self._sources[each.partition]
+            if each.offset >= 0 and each.offset != self._positions.get(source):
+                moved[source] = each.offset
+        self._positions.update(moved)
+        return moved
+
+    def _heed(self, haul: Haul) -> dict[TopicPartition, int]:
+        """Heed what came in place of records; return where partitions ended."""
+        at_end: dict[TopicPartition, int] = {}
+        for error, partition, offset in haul.errors:
+            name = error.name()
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - has no other name
+                at_end[self._sources[partition]] = offset
+            elif error.fatal():
+                self._fatal = _text(error)
+            elif name == "_AUTO_OFFSET_RESET":
+                self._stray(partition, offset)
+            elif name == "GROUP_AUTHORIZATION_FAILED":
+                # Reading needs no group; who tells offsets hears of it.
+                _LOGGER.debug("no right on the group: %s", error.str())
+            else:
+                self._trouble_reading(error)
+        return at_end
+
+    def _stray(self, partition: int, offset: int | None) -> None:
+        if self._discovery is not None:
+            position = self._positions[self._sources[partition]] if offset is None else offset
+            self._discovery.stray(partition, position)
+
+    def _trouble_reading(self, error: KafkaError) -> None:
+        cause = refusal(error.name(), error.str(), topic=self._topic, servers=self._servers)
+        self._weather.trouble(Layer.READING, cause)
+
+    def _let_go(self, faults: Sequence[Fault]) -> None:
+        for fault in faults:
+            match fault:
+                case TopicRecreated():
+                    self._unassign(list(self._assigned))
+                case PartitionLost(source=source) if source in self._assigned:
+                    self._unassign([source])
+
+    def _unassign(self, sources: Sequence[TopicPartition]) -> None:
+        consumer, _ = self._usable()
+        leaving = [self._assigned.pop(source) for source in sources]
+        self._read = list(self._assigned.values())
+        if leaving:
+            consumer.incremental_unassign(leaving)
+
+    def _on_error(self, error: KafkaError) -> None:
+        try:
+            if error.fatal():
+                self._fatal = _text(error)
+            elif error.name() == "_BAD_MSG":
+                self._trouble_reading(error)
+            else:
+                self._weather.connection_failed(error.name(), error.str())
+        except Exception:
+            _LOGGER.debug("an error could not be told", exc_info=True)
+
+    def _on_admin_error(self, error: KafkaError) -> None:
+        # That its connection was closed means nothing; why it failed may.
+        if error.name() != "_ALL_BROKERS_DOWN":
+            self._on_error(error)
+
+    def _refused(self, exc: Exception) -> str:
+        error = exc.args[0] if exc.args else None
+        if not isinstance(error, KafkaError):
+            return _text(exc)
+        match error.name():
+            case "GROUP_AUTHORIZATION_FAILED":
+                return f"no right on the group {self._group!r}: grant us READ on it"
+            case "UNKNOWN_MEMBER_ID" | "NON_EMPTY_GROUP":
+                return f"the group {self._group!r} has members: set another kafka.group"
+            case _:
+                return error.str()
+
+
+def _close(consumer: Consumer) -> None:
+    try:
+        consumer.close()
+    except (KafkaException, RuntimeError):
+        _LOGGER.debug("the reading client did not close", exc_info=True)
+
+
+def _text(exc: object) -> str:
+    error = exc.args[0] if isinstance(exc, Exception) and exc.args else exc
+    return str(error.str() if isinstance(error, KafkaError) else error)
