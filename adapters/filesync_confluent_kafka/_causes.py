@@ -19,10 +19,20 @@ import time
 from collections.abc import Callable
 
 from attrs import frozen
+from confluent_kafka import KafkaError
 
 from filesync.transport import Health
 
-__all__ = ["Cause", "Layer", "Weather", "refusal", "suspicion", "unanswered", "unreachable"]
+__all__ = [
+    "Cause",
+    "Layer",
+    "Weather",
+    "refusal",
+    "suspicion",
+    "text_of",
+    "unanswered",
+    "unreachable",
+]
 
 #: Seconds after which an earlier failure no longer explains a later one.
 _SUSPICION_LASTS = 30.0
@@ -111,11 +121,19 @@ def refusal(name: str, text: str, *, topic: str, servers: str) -> Cause:
             return Cause(what)
         case "TOPIC_AUTHORIZATION_FAILED":
             return Cause(f"no right to the topic {topic!r}: grant us READ and DESCRIBE on it")
+        case "_BAD_MSG" if "crc" in text.lower():
+            return Cause("a record is damaged in the log, or was on its way", _one_line(text))
         case "_BAD_MSG":
             what = "a record is larger than may be received: raise receive.message.max.bytes"
             return Cause(f"{what} in kafka.options", _one_line(text))
         case _:
             return Cause(f"a broker at {servers} answers {name}", _one_line(text))
+
+
+def text_of(problem: object) -> str:
+    """Return in one line what a `KafkaError`, or an exception that holds one, says."""
+    error = problem.args[0] if isinstance(problem, Exception) and problem.args else problem
+    return _one_line(str(error.str() if isinstance(error, KafkaError) else error))
 
 
 def _one_line(text: str) -> str:

@@ -30,7 +30,7 @@ _DEFAULTS: Config = {
     # while no broker can be had, whatever the upper bound says.
     "reconnect.backoff.ms": 1000,
     "reconnect.backoff.max.ms": 2000,
-    # A full queue stops fetching for that long; the driver's second costs three quarters of the rate.
+    # A full queue stops fetching for that long; its default costs three quarters of the rate.
     "fetch.queue.backoff.ms": 5,
     "queued.max.messages.kbytes": 16384,
     "max.partition.fetch.bytes": 8 * _MIB,
@@ -215,7 +215,7 @@ def _sasl(settings: Settings) -> Config:
 
 def _read(path: str, setting: str) -> bytes:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - opened to be read, and no more
+        with open(path, "rb") as file:
             return file.read(_MIB)
     except OSError as exc:
         raise TransportError(f"kafka.{setting}: cannot read {path}: {exc.strerror}") from exc

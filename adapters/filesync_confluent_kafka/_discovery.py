@@ -21,7 +21,8 @@ from typing import Any
 from attrs import frozen
 from confluent_kafka import IsolationLevel, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as DriverPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import OffsetSpec as _OffsetSpec  # type: ignore[attr-defined]
 
 from filesync import TopicPartition
 from filesync.transport import Fault, OutOfRange, PartitionFound, PartitionLost, TopicRecreated
@@ -51,6 +52,9 @@ _MISSING = frozenset({"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"})
 
 #: What a broker says that knows no topic ids.
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+
+#: Its methods have no types.
+OffsetSpec: Any = _OffsetSpec
 
 _Extent = tuple[int, int]
 

@@ -15,17 +15,20 @@ is released before more is taken, and taking ends when enough is wanted.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import Factory, define
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError
 
 from filesync import Record, TopicPartition
 from filesync._model import Headers
 from filesync.transport import Fault, Matcher, Unreadable
 
 __all__ = ["Haul", "take"]
+
+#: A `confluent_kafka.Message`, whose stubs differ from release to release.
+_Message = Any
 
 #: Messages that are taken at once.
 _SLICE = 64
@@ -62,13 +65,13 @@ class Haul:
     records: list[Record] = Factory(list)
     passed_over: int = 0
     faults: list[Fault] = Factory(list)
-    errors: list[tuple[KafkaError, int, int]] = Factory(list)
+    errors: list[tuple[KafkaError, int, int | None]] = Factory(list)
     size: int = 0
 
 
 def take(
-    first: Message,
-    consume: Callable[[int, float], Sequence[Message]],
+    first: _Message,
+    consume: Callable[[int, float], Sequence[_Message]],
     sources: Mapping[int, TopicPartition],
     max_records: int,
     wanted: Matcher,
@@ -84,7 +87,7 @@ def take(
         wanted: Says from key and headers whether a record is worth building.
     """
     haul = Haul()
-    messages: Sequence[Message] = [first]
+    messages: Sequence[_Message] = [first]
     left = max_records
     while messages:
         left -= len(messages)
@@ -98,7 +101,7 @@ def take(
 
 
 def _sort(
-    messages: Sequence[Message],
+    messages: Sequence[_Message],
     sources: Mapping[int, TopicPartition],
     wanted: Matcher,
     haul: Haul,
@@ -115,34 +118,39 @@ def _sort(
 
 
 def _headers_of(
-    messages: Sequence[Message], sources: Mapping[int, TopicPartition], haul: Haul
+    messages: Sequence[_Message], sources: Mapping[int, TopicPartition], haul: Haul
 ) -> list[Any]:
     """Return the headers of each message, None where it has none, False where they are broken."""
     headers: list[Any] = []
     rest = iter(messages)
-    while True:
-        try:
-            # What was fetched before an exception stays in the list.
-            headers.extend(map(_headers, rest))
-        except SystemError as exc:
-            broken = messages[len(headers)]
-            headers.append(False)
-            haul.faults.append(
-                Unreadable(
-                    source=sources[broken.partition()],
-                    offset=broken.offset(),
-                    why=f"its headers cannot be decoded: {exc.__cause__ or exc}",
-                )
+    while (problem := _fetch_headers(rest, headers)) is not None:
+        broken = messages[len(headers)]
+        headers.append(False)
+        haul.faults.append(
+            Unreadable(
+                source=sources[broken.partition()],
+                offset=broken.offset(),
+                why=f"its headers cannot be decoded: {problem}",
             )
-        else:
-            return headers
+        )
+    return headers
+
+
+def _fetch_headers(messages: Iterator[_Message], headers: list[Any]) -> str | None:
+    """Add to *headers* until there are no *messages*, or one is broken: return why."""
+    try:
+        # What was fetched before an exception stays in the list.
+        headers.extend(map(_headers, messages))
+    except SystemError as exc:
+        return str(exc.__cause__ or exc)
+    return None
 
 
 def _sound(
-    messages: Sequence[Message], headers: Sequence[Any], haul: Haul
-) -> tuple[list[Message], list[Any]]:
+    messages: Sequence[_Message], headers: Sequence[Any], haul: Haul
+) -> tuple[list[_Message], list[Any]]:
     """Return the messages that are records, and their headers; note the others."""
-    sound: list[Message] = []
+    sound: list[_Message] = []
     theirs: list[Any] = []
     for message, its_headers in zip(messages, headers, strict=True):
         if its_headers is False:
@@ -155,7 +163,7 @@ def _sound(
     return sound, theirs
 
 
-def _record(message: Message, headers: Headers, sources: Mapping[int, TopicPartition]) -> Record:
+def _record(message: _Message, headers: Headers, sources: Mapping[int, TopicPartition]) -> Record:
     kind, milliseconds = message.timestamp()
     return Record(
         sources[message.partition()],

@@ -13,13 +13,14 @@ throw away the records it has in hand.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as DriverPartition
 from confluent_kafka.admin import AdminClient
 
@@ -34,9 +35,10 @@ from filesync.transport import (
     Polled,
     TopicRecreated,
 )
-from filesync_confluent_kafka._causes import Cause, Layer, Weather, refusal
+from filesync_confluent_kafka._causes import Cause, Layer, Weather, refusal, text_of
 from filesync_confluent_kafka._config import admin_config, consumer_config, group_of
 from filesync_confluent_kafka._discovery import Discovery
+from filesync_confluent_kafka._offsets import store_offsets
 from filesync_confluent_kafka._records import Haul, take
 
 __all__ = ["ConfluentKafkaTransport"]
@@ -47,9 +49,6 @@ _SLICE = 0.2
 #: The same while an answer is due in milliseconds.
 _SHORT_SLICE = 0.01
 
-#: Seconds that storing offsets may take.
-_COMMIT_TIMEOUT = 3.0
-
 _LOGGER = logging.getLogger("filesync.confluent_kafka")
 
 
@@ -58,10 +57,9 @@ class _DriverLog:
 
     def log(self, _level: int, message: str, *args: object) -> None:
         """Log one line of the driver's."""
-        try:
+        # The records in hand are worth more than a line in a log.
+        with contextlib.suppress(Exception):
             _LOGGER.debug(message, *args)
-        except Exception:  # noqa: BLE001, S110 - the records in hand are worth more
-            pass
 
 
 class ConfluentKafkaTransport:
@@ -103,15 +101,16 @@ class ConfluentKafkaTransport:
         if self._closed or self._consumer is not None:
             raise TransportError("a transport is started once")
         config = consumer_config(self._settings)
+        reading: dict[str, Any] = {**config, "error_cb": self._on_error}
+        asking: dict[str, Any] = {**admin_config(config), "error_cb": self._on_admin_error}
         try:
-            self._consumer = Consumer({**config, "error_cb": self._on_error}, logger=_DriverLog())
-            self._admin = AdminClient(
-                {**admin_config(config), "error_cb": self._on_admin_error}, logger=_DriverLog()
-            )
+            consumer = Consumer(reading, logger=_DriverLog())
+            admin = AdminClient(asking, logger=_DriverLog())
         except (KafkaException, ValueError, TypeError) as exc:
-            raise TransportError(f"confluent-kafka refuses the settings: {_text(exc)}") from exc
+            raise TransportError(f"confluent-kafka refuses the settings: {text_of(exc)}") from exc
+        self._consumer, self._admin = consumer, admin
         self._discovery = Discovery(
-            self._admin,
+            admin,
             self._topic,
             servers=self._servers,
             weather=self._weather,
@@ -145,7 +144,7 @@ class ConfluentKafkaTransport:
                     self._woken = False
                     return Polled(positions=self._moved(consumer))
         except KafkaException as exc:
-            raise TransportError(f"confluent-kafka failed: {_text(exc)}") from exc
+            raise TransportError(f"confluent-kafka failed: {text_of(exc)}") from exc
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
         """
@@ -167,7 +166,7 @@ class ConfluentKafkaTransport:
             self._unassign([source for source in positions if source in self._assigned])
             consumer.incremental_assign(list(fresh.values()))
         except KafkaException as exc:
-            raise TransportError(f"cannot assign partitions: {_text(exc)}") from exc
+            raise TransportError(f"cannot assign partitions: {text_of(exc)}") from exc
         for source, position in positions.items():
             self._sources[source.partition] = source
             self._positions[source] = position
@@ -180,27 +179,7 @@ class ConfluentKafkaTransport:
         admin = self._admin
         if admin is None:
             return OffsetsResult(error="the transport is not open")
-        if not offsets:
-            return OffsetsResult()
-        request = ConsumerGroupTopicPartitions(
-            self._group,
-            [
-                DriverPartition(source.topic, source.partition, offset)
-                for source, offset in offsets.items()
-            ],
-        )
-        try:
-            futures = admin.alter_consumer_group_offsets([request], request_timeout=_COMMIT_TIMEOUT)
-            stored = futures[self._group].result(_COMMIT_TIMEOUT + _SLICE)
-        except FutureTimeoutError:
-            return OffsetsResult(error=f"no answer within {_COMMIT_TIMEOUT:g} s")
-        except (KafkaException, ValueError, TypeError) as exc:
-            return OffsetsResult(error=self._refused(exc))
-        for partition in stored.topic_partitions:
-            if partition.error is not None:
-                source = TopicPartition(partition.topic, partition.partition)
-                return OffsetsResult(error=f"{source}: {partition.error.str()}")
-        return OffsetsResult()
+        return store_offsets(admin, self._group, offsets)
 
     def health(self) -> Health:
         """Tell whether the log can be read. Asks nobody."""
@@ -272,10 +251,10 @@ class ConfluentKafkaTransport:
         at_end: dict[TopicPartition, int] = {}
         for error, partition, offset in haul.errors:
             name = error.name()
-            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - has no other name
+            if name == "_PARTITION_EOF" and offset is not None:
                 at_end[self._sources[partition]] = offset
             elif error.fatal():
-                self._fatal = _text(error)
+                self._fatal = text_of(error)
             elif name == "_AUTO_OFFSET_RESET":
                 self._stray(partition, offset)
             elif name == "GROUP_AUTHORIZATION_FAILED":
@@ -312,7 +291,7 @@ class ConfluentKafkaTransport:
     def _on_error(self, error: KafkaError) -> None:
         try:
             if error.fatal():
-                self._fatal = _text(error)
+                self._fatal = text_of(error)
             elif error.name() == "_BAD_MSG":
                 self._trouble_reading(error)
             else:
@@ -325,26 +304,9 @@ class ConfluentKafkaTransport:
         if error.name() != "_ALL_BROKERS_DOWN":
             self._on_error(error)
 
-    def _refused(self, exc: Exception) -> str:
-        error = exc.args[0] if exc.args else None
-        if not isinstance(error, KafkaError):
-            return _text(exc)
-        match error.name():
-            case "GROUP_AUTHORIZATION_FAILED":
-                return f"no right on the group {self._group!r}: grant us READ on it"
-            case "UNKNOWN_MEMBER_ID" | "NON_EMPTY_GROUP":
-                return f"the group {self._group!r} has members: set another kafka.group"
-            case _:
-                return error.str()
-
 
 def _close(consumer: Consumer) -> None:
     try:
         consumer.close()
     except (KafkaException, RuntimeError):
         _LOGGER.debug("the reading client did not close", exc_info=True)
-
-
-def _text(exc: object) -> str:
-    error = exc.args[0] if isinstance(exc, Exception) and exc.args else exc
-    return str(error.str() if isinstance(error, KafkaError) else error)

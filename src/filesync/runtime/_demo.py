@@ -54,7 +54,7 @@ filesync:
     check: [test, -s, "{{path}}"]
     reload: [sh, -c, "echo reload >> {log}"]
     renew: [sh, -c, "echo renew >> {log}"]
-  schedule: {{quiet: 1s}}
+  schedule: {{quiet: 3s}}
 """
 
 
@@ -142,7 +142,7 @@ class _Demo:
         yield self._holds("resolver.yaml", _NEW_CONFIGURATION)
         yield self._holds("resolver.yaml.backup", _OLD_CONFIGURATION)
 
-        show("4. One quiet second later (five by default) the daemon is told, once.")
+        show("4. Three quiet seconds later (five by default) the daemon is told, once.")
         action = self._wait(lambda outcome: isinstance(outcome, ActionEnded))
         show(f"   -> {action}")
         with open(self._log, encoding="utf-8") as file:
