@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from hypothesis import strategies as st
 
 from filesync._ledger import (
@@ -222,11 +220,11 @@ def entries(
 
 
 @st.composite
-def histories(draw: Callable[[st.SearchStrategy[Entry]], Entry]) -> Sequence[Entry]:
+def histories(draw: st.DrawFn) -> list[Entry]:
     """Draw a journal from its first line on: sequences and epochs only grow."""
     sequence = epoch = 0
     history: list[Entry] = []
-    for _ in range(draw(st.integers(0, 12))):  # type: ignore[arg-type]
+    for _ in range(draw(st.integers(0, 12))):
         # What starts anew begins an epoch; all else is of this one or of an older one.
         entry = draw(entries(st.just(sequence + 1), st.integers(max(0, epoch - 1), epoch)))
         match entry:
@@ -236,9 +234,7 @@ def histories(draw: Callable[[st.SearchStrategy[Entry]], Entry]) -> Sequence[Ent
                 entry = Served(sequence=sequence)
             case LogSeen(topic=topic, topic_id=topic_id, cluster_id=cluster_id):
                 epoch += 1
-                entry = LogSeen(
-                    topic=topic, topic_id=topic_id, cluster_id=cluster_id, epoch=epoch
-                )
+                entry = LogSeen(topic=topic, topic_id=topic_id, cluster_id=cluster_id, epoch=epoch)
             case PositionsForgotten(source=source):
                 epoch += 1
                 entry = PositionsForgotten(source=source, epoch=epoch)

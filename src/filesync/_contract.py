@@ -24,7 +24,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from filesync._model import Headers, Record, TopicPartition
@@ -45,8 +45,6 @@ __all__ = ["Log", "OpenTransport", "Reader", "TransportContract"]
 
 #: Opens a transport on a topic; not started. It is closed when the test ends.
 OpenTransport = Callable[[str], Transport]
-
-_FAR = 10**12
 
 
 class Log(Protocol):
@@ -85,7 +83,7 @@ class Log(Protocol):
     def start(self) -> object:
         """Come back, with everything that was there."""
 
-    def committed(self, source: TopicPartition) -> int | None:
+    def told(self, source: TopicPartition) -> int | None:
         """Return what the transport under test told of *source*."""
 
 
@@ -392,7 +390,7 @@ class TransportContract:
 
         for offset in (3, 1):
             assert reader.transport.commit_offsets({source: offset}).error is None
-            assert log.committed(source) == offset
+            assert log.told(source) == offset
 
     def test_offsets_can_be_told_while_a_poll_runs(
         self, log: Log, open_transport: OpenTransport

@@ -8,6 +8,12 @@ only name here that needs pytest to be of use.
 
 from __future__ import annotations
 
+import sys
+
+if "pytest" in sys.modules:
+    # So that a test of the contract that fails shows what it compared.
+    sys.modules["pytest"].register_assert_rewrite("filesync._contract")
+
 from filesync._contract import Log, OpenTransport, Reader, TransportContract
 from filesync.runtime._memory import MemoryBroker, MemoryTransport
 

@@ -21,7 +21,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
 from confluent_kafka import Consumer, KafkaError, Message, Producer
 from confluent_kafka import TopicPartition as DriverPartition
 
@@ -87,35 +86,26 @@ class _Library:
         return client
 
 
-@define
 class EmbeddedLog:
     """
     One broker; steers it as `filesync.testing.Log` says.
 
     Attributes:
-        group: Whose offsets `committed` tells.
         address: ``host:port``.
+        tells_topic_ids: False before librdkafka 2.16.
+
+    Args:
+        group: Whose offsets `told` returns.
+        topic_ids: Whether to tell topic ids, where it can.
     """
 
-    group: str
-    address: str = field(init=False)
-    _library: _Library = field(init=False, factory=_Library)
-    _client: int = field(init=False)
-    _cluster: int = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
+    def __init__(self, group: str, *, topic_ids: bool = True) -> None:
+        self._group = group
+        self._library = _Library()
         self._client = self._library.client()
         self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)
         self.address = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
-        try:
-            # Without a controller it tells no topic ids.
-            self._library.rd_kafka_mock_set_controller_id(self._cluster, _BROKER_ID)
-        except AttributeError:
-            self.tells_topic_ids = False
-        else:
-            self.tells_topic_ids = True
-
-    tells_topic_ids: bool = field(init=False, default=False)
+        self.tells_topic_ids = topic_ids and self._elect_controller()
 
     def close(self) -> None:
         """End the broker; everything is forgotten."""
@@ -167,6 +157,11 @@ class EmbeddedLog:
         if ended != [None]:
             raise OSError(f"not published: {ended}")
 
+    def add_partitions(self, name: str, total: int) -> None:
+        """Let an empty topic have *total* partitions; its id becomes another one as well."""
+        self.delete_topic(name)
+        self.create_topic(name, total)
+
     def publish_undecodable(self, topic: str) -> None:
         """Append a record, to partition 0, that no reader can decode."""
         produce_undecodable(self.address, topic)
@@ -185,15 +180,23 @@ class EmbeddedLog:
         """Answer again, at the same address; everything is still there."""
         self._library.rd_kafka_mock_broker_set_up(self._cluster, _BROKER_ID)
 
-    def committed(self, source: TopicPartition) -> int | None:
-        """Return what the broker was told for `group`."""
-        consumer = Consumer({"bootstrap.servers": self.address, "group.id": self.group})
+    def told(self, source: TopicPartition) -> int | None:
+        """Return what the broker was told for the group."""
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": self._group})
         try:
             asked = [DriverPartition(source.topic, source.partition)]
             offset: int = consumer.committed(asked, timeout=_TIMEOUT)[0].offset
         finally:
             consumer.close()
         return None if offset < 0 else offset
+
+    def _elect_controller(self) -> bool:
+        """Let there be a controller: who is asked for topic ids."""
+        try:
+            self._library.rd_kafka_mock_set_controller_id(self._cluster, _BROKER_ID)
+        except AttributeError:
+            return False
+        return True
 
     @cached_property
     def _producer(self) -> Producer:

@@ -193,7 +193,7 @@ def _judge_check(run: _Run) -> CheckResult:
             return CheckUnavailable(str(run))
         case _Exited() | _Signalled() | _Expired():
             return CheckFailed(str(run))
-        case _Stopped() | _Lost() | _NotStarted():
+        case _Stopped() | _Lost() | _NotStarted():  # pragma: no branch - nothing else is left.
             return CheckUnavailable(str(run))
 
 
@@ -209,7 +209,7 @@ def _judge_action(run: _Run) -> ActionResult:
             return Unknown(str(run))
         case _NotStarted(passing=True):
             return Unreachable(str(run))
-        case _NotStarted():
+        case _NotStarted():  # pragma: no branch - nothing else is left.
             return Misconfigured(str(run))
 
 

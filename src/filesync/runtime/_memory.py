@@ -150,6 +150,11 @@ class MemoryBroker:
             log.start = keep_from
             self.changed.notify_all()
 
+    def told(self, source: TopicPartition) -> int | None:
+        """Return what was committed of *source*."""
+        with self.changed:
+            return self.committed.get(source)
+
     def stop(self) -> None:
         """Answer nobody until `start`."""
         with self.changed:
