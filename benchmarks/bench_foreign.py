@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from _measure import Result, interleave, report
@@ -148,7 +149,7 @@ def main() -> int:
     core = statistics.median(core_rate(1_000_000) for _ in range(5))
     print(f"core: {core:,.0f} foreign records per second")
     with tempfile.TemporaryDirectory() as folder:
-        broker = KafkaBroker(folder)
+        broker = KafkaBroker(Path(folder, "broker"))
         broker.start()
         try:
             broker.create_topic("foreign")
@@ -159,9 +160,7 @@ def main() -> int:
                     topic="foreign", servers=(broker.bootstrap,), files_dir=folder + "/files"
                 ),
             )
-            import os  # noqa: PLC0415
-
-            os.mkdir(settings.kafka.files_dir)
+            Path(settings.kafka.files_dir).mkdir()
             ours, bare, ratio = interleave(
                 arguments.runs,
                 lambda: our_rate(settings, arguments.records),

@@ -231,6 +231,13 @@ class Assembler:
                 steps += self._drop(identity, opened, Ending.SUPERSEDED, detail)
         return steps
 
+    def refuse(self, key: TransferKey, why: str) -> list[Step]:
+        """The open transfer *key*, if it is one, cannot be stored where its file is to be."""
+        for identity, opened in self._open.items():
+            if opened.key == key:
+                return self._drop(identity, opened, Ending.REFUSED_NAME, why)
+        return []
+
     def note(self, source: TopicPartition, offset: int, timestamp: float) -> None:
         """The log of *source* has come as far as *offset*, at record time *timestamp*."""
         before = self._newest.get(source, (0, 0.0))

@@ -92,11 +92,21 @@ class HealthSeen:
 
 @frozen
 class AppendFailed:
-    """A chunk could not be stored; *effect* may be carried out again."""
+    """
+    A chunk could not be stored.
+
+    Attributes:
+        at: When.
+        effect: May be carried out again if *passing*.
+        error: What the system said.
+        passing: Whether it is the disk's trouble, and not the file's place
+            (a symbolic link, a directory without rights).
+    """
 
     at: float
     effect: AppendChunk
     error: str
+    passing: bool
 
 
 @frozen

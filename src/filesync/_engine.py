@@ -177,8 +177,8 @@ class Engine:
             case HealthSeen(_, health):
                 self._health = health
                 self._report(HealthChanged(up=health.up, detail=health.cause))
-            case AppendFailed(at, effect, error):
-                self._append_failed(at, effect, error)
+            case AppendFailed(at, effect, error, passing):
+                self._append_failed(at, effect, error, passing=passing)
             case PlanEnded(at, plan, result):
                 self._plan_ended(at, plan, result)
             case ActionFinished(at, _, result):
@@ -286,9 +286,15 @@ class Engine:
                 case RecordRefused() | CommitRetried():
                     self._report(step)
 
-    def _append_failed(self, at: float, effect: AppendChunk, error: str) -> None:
+    def _append_failed(
+        self, at: float, effect: AppendChunk, error: str, *, passing: bool
+    ) -> None:
         if not self._reading.positions.is_pinning(effect.transfer):
             return  # It was dropped in the same breath.
+        if not passing:
+            # One that is whole already is refused by its plan.
+            self._follow(self._intake.assembler.refuse(effect.transfer, error))
+            return
         if not self._spool_fails:
             self._spool_fails = True
             retried = SpoolRetried(name=effect.name, detail=error, retry_in=_RETRY_CHUNKS_AFTER)

@@ -290,7 +290,7 @@ class Simulation:
             case AppendChunk(transfer, _, segment, position, data):
                 stored = self.spool.setdefault((transfer, segment), bytearray())
                 if self.disk_full or len(stored) < position:
-                    return AppendFailed(self.now, effect, "no space left on device")
+                    return AppendFailed(self.now, effect, "no space left on device", passing=True)
                 stored[position:] = data
             case Assign(positions):
                 self.reading.update(positions)

@@ -79,14 +79,14 @@ def test_whose_a_record_is_stands_in_its_hostname(headers: Headers, *, wanted: b
 def test_a_matcher_remembers_no_wrong_verdict(mine: str, asked: list[Headers]) -> None:
     """Whatever it was asked before, it says what its definition says."""
     matcher = by_hostname(mine)
-    for headers in asked + asked:
-        addressees = [value for name, value in headers if name == "hostname"]
+    for one in asked + asked:
+        addressees = [value for name, value in one if name == "hostname"]
         expected = not addressees
         for value in addressees:
             readable = value is not None and value == value.decode(errors="replace").encode()
             expected |= not readable
             expected |= value is not None and same_host(value, mine.encode())
-        assert matcher(None, headers) is expected
+        assert matcher(None, one) is expected
 
 
 def test_a_fleet_larger_than_the_memory_is_no_trouble() -> None:

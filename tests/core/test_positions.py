@@ -51,6 +51,7 @@ class ReadAndHold(RuleBasedStateMachine):
 
     @rule(source=st.sampled_from(SOURCES), position=st.integers(0, 30))
     def start(self, source: TopicPartition, position: int) -> None:
+        """Begin to read a partition, anew perhaps."""
         self.positions.start(source, position)
         self.reading[source] = self.next[source] = position
         self.pins = [pin for pin in self.pins if pin.source != source]
@@ -58,6 +59,7 @@ class ReadAndHold(RuleBasedStateMachine):
 
     @rule(source=st.sampled_from(SOURCES))
     def forget(self, source: TopicPartition) -> None:
+        """Lose a partition."""
         self.positions.forget(source)
         self.reading.pop(source, None)
         self.pins = [pin for pin in self.pins if pin.source != source]
@@ -66,6 +68,7 @@ class ReadAndHold(RuleBasedStateMachine):
     @precondition(lambda self: self.reading)
     @rule(data=st.data(), holder=st.sampled_from(HOLDERS), gap=st.integers(0, 3))
     def read(self, data: st.DataObject, holder: str, gap: int) -> None:
+        """Read a record that a transfer uses, past some that none does."""
         source = data.draw(st.sampled_from(sorted(self.reading)))
         offset = self.next[source] + gap
         self.next[source] = offset + 1
@@ -75,23 +78,27 @@ class ReadAndHold(RuleBasedStateMachine):
 
     @rule(sources=st.sets(st.sampled_from(SOURCES)))
     def advance(self, sources: set[TopicPartition]) -> None:
+        """Take note of how far reading came."""
         moved = {source: self.next.get(source, 99) for source in sources}
         self.positions.advance(moved)
         self.reading.update({key: at for key, at in moved.items() if key in self.reading})
 
     @rule(holder=st.sampled_from(HOLDERS), sources=st.sets(st.sampled_from(SOURCES)))
     def release(self, holder: str, sources: set[TopicPartition]) -> None:
+        """End a transfer."""
         self.positions.release(holder, sources)
         self.pins = [pin for pin in self.pins if pin.holder != holder or pin.source not in sources]
 
     @rule(source=st.sampled_from(SOURCES), holder=st.sampled_from(HOLDERS))
     def touch_what_is_not_read(self, source: TopicPartition, holder: str) -> None:
+        """Speak of a partition that is not read."""
         if source not in self.reading:
             self.positions.pin(holder, source, 0)
             self.positions.advance({source: 0})
 
     @invariant()
     def the_model_agrees(self) -> None:
+        """State that every answer is the model's."""
         assert self.positions.reading() == self.reading
         assert self.positions.safe() == self.expected()
         for holder in HOLDERS:
@@ -101,6 +108,7 @@ class ReadAndHold(RuleBasedStateMachine):
 
     @invariant()
     def no_safe_position_goes_back(self) -> None:
+        """State that what was safe stays safe, until a partition starts anew."""
         safe = self.positions.safe()
         assert all(safe[source] >= at for source, at in self.before.items())
         self.before = safe

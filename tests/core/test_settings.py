@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from attrs import evolve
+from attrs import asdict, evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -49,7 +49,11 @@ kafka:
   options: {confluent-kafka: {}, kafka-python: {}}
 filesync:
   driver: confluent-kafka
-  daemon: {adapter: command, check: [named-checkconf, "{path}"], reload: [rndc, reconfig]}
+  daemon:
+    adapter: command
+    check: [named-checkconf, "{path}"]
+    reload: [rndc, reconfig]
+    renew: [rndc, reload]
   files: [{match: "*.rpz", kind: data}, {match: "*.conf", kind: config}]
   schedule: {quiet: 5s, max-wait: 30s}
   limits: {}
@@ -108,7 +112,11 @@ def test_the_example_of_the_design_is_read() -> None:
         driver="confluent-kafka",
         daemon=DaemonSettings(
             adapter="command",
-            options={"check": ["named-checkconf", "{path}"], "reload": ["rndc", "reconfig"]},
+            options={
+                "check": ["named-checkconf", "{path}"],
+                "reload": ["rndc", "reconfig"],
+                "renew": ["rndc", "reload"],
+            },
         ),
         files=(
             FileRule(match="*.rpz", kind=Kind.DATA),
@@ -195,6 +203,8 @@ def test_an_empty_section_is_all_defaults(text: str) -> None:
         ("hostname", "NS1.example.", "hostname", "NS1.example"),
         ("kafka.enable", "yes", "enabled", True),
         ("kafka.enable", "OFF", "enabled", False),
+        *(("kafka.enable", word, "enabled", True) for word in ["true", "True", "on"]),
+        *(("kafka.enable", word, "enabled", False) for word in ["false", "no"]),
         ("kafka.topic", "a.B_c-9", "kafka.topic", "a.B_c-9"),
         ("kafka.topic", "'1'", "kafka.topic", "1"),
         ("kafka.topic", "!!str 1", "kafka.topic", "1"),
@@ -969,13 +979,55 @@ def test_wrong_values_cannot_be_built(
     assert caught.value.fields == fields
 
 
+PATHS = ["key_file", "key_password_file", "cert_file", "ca_file", "sasl_password_file", "files_dir"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "wrong"),
+    [
+        (KafkaSettings, dict.fromkeys(PATHS), "relative"),
+        (KafkaSettings, dict.fromkeys(["topic", "sasl_username", "group"]), ""),
+        (Settings, dict.fromkeys(["zone_id", "driver", "file_owner", "file_group"]), ""),
+        (Settings, dict.fromkeys(["zone_id", "driver", "file_owner", "file_group"]), "a\n"),
+        (Schedule, asdict(Schedule()), -1.0),
+        (Limits, asdict(Limits()), -1),
+        (Limits, asdict(Limits()), 0),
+        (Limits, asdict(Limits()), 2**63),
+    ],
+)
+def test_every_attribute_is_checked(
+    kind: type[object], values: dict[str, object], wrong: object
+) -> None:
+    """What is out of range for all of its kind is out of range for each."""
+    rest = {"hostname": "a"} if kind is Settings else {}
+    for name in values:
+        if (name, wrong) != ("free_space_bytes", 0):
+            with pytest.raises(SettingValueError, match=f"^{name}: must "):
+                kind(**rest, **{name: wrong})
+
+
+@pytest.mark.parametrize(
+    "kind", [Settings, KafkaSettings, DaemonSettings, FileRule, Schedule, Limits]
+)
+def test_attributes_are_given_by_name(kind: type[Any]) -> None:
+    """A new attribute never changes what an embedding program says."""
+    with pytest.raises(TypeError, match="positional"):
+        kind(None)
+
+
 def test_the_edges_of_ranges_can_be_built() -> None:
     """The smallest and the largest value of each kind are allowed."""
     Schedule(quiet=0, max_wait=0, min_gap=0, timeout=604_800, backoff=60, max_backoff=60)
     Limits(chunk_bytes=1, spool_bytes=2**63 - 1, free_space_bytes=0, expire_total=604_800)
     Limits(chunk_bytes=512 * 1024**2, config_depth=200)
     assert Settings(hostname="a", file_mode=0o775).file_mode == 0o775
+    assert Settings(hostname="!~", file_mode=0).file_mode == 0
     assert KafkaSettings(topic="a" * 249).topic == "a" * 249
+    longest = ".".join(["a" * 62] * 4) + "." + "b"
+    assert len(longest) == 253
+    assert server_address(longest) == f"{longest}:9092"
+    with pytest.raises(ValueError, match="must be host"):
+        server_address(longest + "b")
 
 
 def test_protocols_say_what_they_are() -> None:

@@ -42,7 +42,7 @@ from filesync._validation import check_configuration
 from filesync.daemon import CheckFailed, CheckPassed, CheckUnavailable, Daemon
 from filesync.exceptions import InvalidConfigurationError
 from filesync.runtime._journal import Journal
-from filesync.runtime._root import CHUNKS, STAGED, Root
+from filesync.runtime._root import BAD_PLACES, CHUNKS, STAGED, Root
 from filesync.runtime._spool import Digest, Spool, segment_name
 
 __all__ = ["Replacer"]
@@ -53,16 +53,6 @@ _READ_BYTES = 1 << 20
 
 #: A hard link is refused: the backup is a copy then.
 _NO_LINK = {errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
-
-#: The name itself is the trouble: waiting would not help.
-_BAD_PLACE = {
-    errno.ELOOP: "part of its path is a symbolic link",
-    errno.ENOTDIR: "part of its path is no directory",
-    errno.EBUSY: "a file system is mounted on it",
-    errno.EISDIR: "a directory stands in its place",
-    errno.ENAMETOOLONG: "its name is too long for this file system",
-}
-
 
 class _Refused(Exception):  # noqa: N818 - an answer, not an error.
     """A step says that the file must not become visible."""
@@ -129,10 +119,9 @@ class Replacer:
         except _NotNow as exc:
             return _plan.Failed(detail=str(exc))
         except OSError as exc:
-            if progress.visible or exc.errno not in _BAD_PLACE:
+            if progress.visible or exc.errno not in BAD_PLACES:
                 return _plan.Failed(detail=exc.strerror or str(exc))
-            why = _BAD_PLACE[exc.errno]
-            detail = f"{why}; remove that, then send the file again"
+            detail = f"{BAD_PLACES[exc.errno]}, then send the file again"
             result = NotCommitted(ending=Ending.REFUSED_NAME, detail=detail)
         with self._mutex:
             self._progress.pop(plan.transfer, None)

@@ -9,6 +9,7 @@ whatever is renamed meanwhile.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 
@@ -16,7 +17,19 @@ from filesync._names import OWN_DIRECTORY
 from filesync.exceptions import FilesDirError, FilesInUseError
 from filesync.runtime._posix import Posix
 
-__all__ = ["CHUNKS", "STAGED", "Root"]
+__all__ = ["BAD_PLACES", "CHUNKS", "STAGED", "Root"]
+
+#: What the system says when the place of a file is the trouble, so that waiting
+#: would not help and other files are not concerned.
+BAD_PLACES = {
+    errno.EACCES: "this user has no right to write there; grant it",
+    errno.EBUSY: "a file system is mounted on it; remove that",
+    errno.EISDIR: "a directory stands in its place; remove that",
+    errno.ELOOP: "part of its path is a symbolic link; remove that",
+    errno.ENAMETOOLONG: "its name is too long for this file system",
+    errno.ENOTDIR: "part of its path is a symbolic link, or no directory; remove that",
+    errno.EPERM: "this user may not write there; grant it",
+}
 
 STAGED = ".tmp"
 CHUNKS = ".chunks"

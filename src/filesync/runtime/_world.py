@@ -55,7 +55,7 @@ from filesync.runtime._journal import Journal
 from filesync.runtime._lanes import Completions, Lane
 from filesync.runtime._posix import Posix
 from filesync.runtime._replacer import Replacer
-from filesync.runtime._root import Root
+from filesync.runtime._root import BAD_PLACES, Root
 from filesync.runtime._spool import Digest, Spool
 from filesync.transport import Health, Matcher, Transport
 
@@ -248,9 +248,13 @@ class World:
         try:
             self._spool.append(effect)
         except OSError as exc:
-            error = exc.strerror or str(exc)
+            error = BAD_PLACES.get(exc.errno or 0)
+            passing = error is None
+            failed = AppendFailed(
+                time.monotonic(), effect, error or exc.strerror or str(exc), passing
+            )
             self._completions.expect()
-            self._completions.done(AppendFailed(time.monotonic(), effect, error))
+            self._completions.done(failed)
 
     # What runs on lanes: each ends in one event, whatever happens
 
