@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from attrs import evolve
 from hypothesis import strategies as st
 
 from filesync._ledger import (
@@ -189,17 +190,14 @@ def positions() -> st.SearchStrategy[dict[TopicPartition, int]]:
     return st.dictionaries(st.sampled_from(SOURCES), st.integers(0, 20))
 
 
-def entries(
-    sequences: st.SearchStrategy[int] | None = None, epochs: st.SearchStrategy[int] | None = None
-) -> st.SearchStrategy[Entry]:
+def entries() -> st.SearchStrategy[Entry]:
     """Draw any journal entry."""
-    sequence = st.integers(1, 20) if sequences is None else sequences
-    epoch = st.integers(0, 3) if epochs is None else epochs
+    sequence, epoch = st.integers(1, 20), st.integers(0, 3)
     committed = st.builds(
         CommittedFile,
         name=st.sampled_from(_FILE_NAMES),
         kind=st.sampled_from(Kind),
-        digest=st.binary(min_size=32, max_size=32),
+        digest=st.sampled_from([bytes(32), b"\xab" * 32]),
         size=st.integers(0, 1 << 40),
         sequence=sequence,
         origin=st.none() | origins(),
@@ -219,26 +217,26 @@ def entries(
     )
 
 
-@st.composite
-def histories(draw: st.DrawFn) -> list[Entry]:
+def histories() -> st.SearchStrategy[list[Entry]]:
     """Draw a journal from its first line on: sequences and epochs only grow."""
+    return st.lists(entries(), max_size=10).map(_numbered)
+
+
+def _numbered(drawn: list[Entry]) -> list[Entry]:
     sequence = epoch = 0
     history: list[Entry] = []
-    for _ in range(draw(st.integers(0, 12))):
-        # What starts anew begins an epoch; all else is of this one or of an older one.
-        entry = draw(entries(st.just(sequence + 1), st.integers(max(0, epoch - 1), epoch)))
+    for entry in drawn:
         match entry:
-            case FileCommitted():
+            case FileCommitted(file=file):
+                # Of this epoch, or of an older one: it was under way when the log changed.
                 sequence += 1
-            case Served():
-                entry = Served(sequence=sequence)
-            case LogSeen(topic=topic, topic_id=topic_id, cluster_id=cluster_id):
-                epoch += 1
-                entry = LogSeen(topic=topic, topic_id=topic_id, cluster_id=cluster_id, epoch=epoch)
-            case PositionsForgotten(source=source):
-                epoch += 1
-                entry = PositionsForgotten(source=source, epoch=epoch)
+                file = evolve(file, sequence=sequence)
+                history.append(evolve(entry, file=file, epoch=max(0, epoch - entry.epoch)))
             case PositionsSaved():
-                pass
-        history.append(entry)
+                history.append(evolve(entry, epoch=epoch))
+            case LogSeen() | PositionsForgotten():
+                epoch += 1
+                history.append(evolve(entry, epoch=epoch))
+            case Served():
+                history.append(Served(sequence=max(0, sequence - entry.sequence % 3)))
     return history

@@ -27,34 +27,11 @@ from collections.abc import Iterable
 from math import inf
 from types import MappingProxyType
 
+from filesync import _effects as fx
 from filesync._actions import Actions
 from filesync._alarms import Alarm, Alarms
 from filesync._assembler import Dropped, Whole
 from filesync._committer import Committer, Settled
-from filesync._effects import (
-    ActionFinished,
-    AppendChunk,
-    AppendFailed,
-    Assign,
-    BatchPolled,
-    CommitFile,
-    DropTransfer,
-    Effect,
-    Event,
-    Finish,
-    HealthSeen,
-    JournalSaved,
-    OffsetsCommitted,
-    Opened,
-    PlanEnded,
-    PollAgain,
-    Report,
-    SaveJournal,
-    StopAsked,
-    StopPolling,
-    WakeAt,
-    Woke,
-)
 from filesync._intake import Intake
 from filesync._keeper import Keeper
 from filesync._ledger import Ledger
@@ -71,6 +48,7 @@ from filesync._outcomes import (
 from filesync._plan import Plan, PlanResult
 from filesync._reading import Reading
 from filesync._settings import Settings, Start
+from filesync._shutdown import Shutdown, Step
 from filesync._stats import Stats
 from filesync.daemon import ActionResult
 from filesync.transport import (
@@ -95,7 +73,7 @@ _TELL_OFFSETS_AGAIN = 3600.0
 _EXPIRE_EVERY = 10.0
 _RETRY_CHUNKS_AFTER = 1.0
 
-_Step = AppendChunk | DropTransfer | Whole | Dropped | RecordRefused | Settled | CommitRetried
+_Step = fx.AppendChunk | fx.DropTransfer | Whole | Dropped | RecordRefused | Settled | CommitRetried
 
 
 class Engine:
@@ -121,28 +99,20 @@ class Engine:
         self._alarms = Alarms()
         self._counters: Counter[str] = Counter()
         self._health: Health | None = None
-        self._out: list[Effect] = []
+        self._out: list[fx.Effect] = []
 
         self._opened_at = 0.0
         self._told_at = -inf
         self._wakes_at = inf
         self._polling = True
-        self._stuck: list[AppendChunk] = []
+        self._stuck: list[fx.AppendChunk] = []
         self._spool_fails = False
-        self._stopping = False
-        self._patient = True
-        self._said_goodbye = False
-        self._finished = False
+        self._shutdown = Shutdown()
 
     @property
     def wanted(self) -> Matcher:
         """What to hand to `Transport.poll`."""
         return self._intake.wanted
-
-    @property
-    def finished(self) -> bool:
-        """Whether `Finish` was returned: further events mean nothing."""
-        return self._finished
 
     def stats(self) -> Stats:
         """Return a snapshot of what the engine knows."""
@@ -162,35 +132,35 @@ class Engine:
             health=self._health,
         )
 
-    def handle(self, event: Event) -> list[Effect]:
+    def handle(self, event: fx.Event) -> list[fx.Effect]:
         """Take *event*; return what to do about it, in order."""
         self._out = []
-        if self._finished:
+        if self._shutdown.ended:
             return self._out
         match event:
-            case Opened(at, ledger):
+            case fx.Opened(at, ledger):
                 self._open(at, ledger)
-            case BatchPolled():
+            case fx.BatchPolled():
                 self._batch(event)
-            case Woke(at):
+            case fx.Woke(at):
                 self._woke(at)
-            case HealthSeen(_, health):
+            case fx.HealthSeen(_, health):
                 self._health = health
                 self._report(HealthChanged(up=health.up, detail=health.cause))
-            case AppendFailed(at, effect, error, passing):
+            case fx.AppendFailed(at, effect, error, passing):
                 self._append_failed(at, effect, error, passing=passing)
-            case PlanEnded(at, plan, result):
+            case fx.PlanEnded(at, plan, result):
                 self._plan_ended(at, plan, result)
-            case ActionFinished(at, _, result):
+            case fx.ActionFinished(at, _, result):
                 self._action_finished(at, result)
-            case JournalSaved(at, save, error):
+            case fx.JournalSaved(at, save, error):
                 self._report(self._keeper.saved(save, error))
                 self._alarms.ensure(Alarm.SAVE_POSITIONS, at + _SAVE_POSITIONS_AFTER)
-            case OffsetsCommitted(at, _, error):
+            case fx.OffsetsCommitted(at, _, error):
                 self._report(self._keeper.told(error))
                 if error is not None:
                     self._alarms.set(Alarm.TELL_OFFSETS, at + _TELL_OFFSETS_RETRY)
-            case StopAsked(at):
+            case fx.StopAsked(at):
                 self._stop(at)
         self._settle(event.at)
         return self._out
@@ -198,7 +168,7 @@ class Engine:
     def _report(self, outcome: Outcome | None) -> None:
         if outcome is not None:
             self._counters[outcome.label] += 1
-            self._out.append(Report(outcome))
+            self._out.append(fx.Report(outcome))
 
     # Start and alarms
 
@@ -228,7 +198,7 @@ class Engine:
                     )
                     self._follow(expired)
                 case Alarm.STOP:
-                    self._patient = False
+                    self._shutdown.lose_patience()
                 case Alarm.RETRY_COMMIT:
                     pass  # `_settle` starts whatever may start.
 
@@ -242,13 +212,13 @@ class Engine:
 
     # Records
 
-    def _batch(self, event: BatchPolled) -> None:
+    def _batch(self, event: fx.BatchPolled) -> None:
         at, polled = event.at, event.polled
         self._spool_fails = False  # Else nothing would have been polled.
         for record in polled.records:
             steps = self._intake.take(record, at)
             for step in steps:
-                if isinstance(step, AppendChunk):
+                if isinstance(step, fx.AppendChunk):
                     self._reading.positions.pin(step.transfer, record.source, record.offset)
             self._follow(steps)
         self._intake.note(polled.records, event.wall)
@@ -267,9 +237,9 @@ class Engine:
         """Turn what the assembler and the committer answered into effects."""
         for step in steps:
             match step:
-                case AppendChunk():
+                case fx.AppendChunk():
                     self._out.append(step)
-                case DropTransfer(transfer=transfer):
+                case fx.DropTransfer(transfer=transfer):
                     self._stuck = [chunk for chunk in self._stuck if chunk.transfer != transfer]
                     self._out.append(step)
                 case Whole():
@@ -287,7 +257,7 @@ class Engine:
                     self._report(step)
 
     def _append_failed(
-        self, at: float, effect: AppendChunk, error: str, *, passing: bool
+        self, at: float, effect: fx.AppendChunk, error: str, *, passing: bool
     ) -> None:
         if not self._reading.positions.is_pinning(effect.transfer):
             return  # It was dropped in the same breath.
@@ -327,9 +297,9 @@ class Engine:
                 detail = f"record {source}@{offset} was passed over, it is unreadable: {why}"
                 self._report(FaultSeen(label="unreadable", detail=detail))
 
-    def _read(self, effects: list[SaveJournal | Assign | Report]) -> None:
+    def _read(self, effects: list[fx.SaveJournal | fx.Assign | fx.Report]) -> None:
         for effect in effects:
-            if isinstance(effect, Report):
+            if isinstance(effect, fx.Report):
                 self._report(effect.outcome)
             else:
                 self._out.append(effect)
@@ -359,7 +329,7 @@ class Engine:
                 group=self._settings.file_group,
                 mode=self._settings.file_mode,
             )
-            self._out.append(CommitFile(plan))
+            self._out.append(fx.CommitFile(plan))
 
     def _plan_ended(self, at: float, plan: int, result: PlanResult) -> None:
         steps = self._committer.ended(plan, result, at)
@@ -384,22 +354,19 @@ class Engine:
     # The end of every step, and the end of all
 
     def _stop(self, at: float) -> None:
-        if not self._stopping:
-            self._stopping = True
+        if self._shutdown.ask():
             self._alarms.set(Alarm.STOP, at + self._settings.schedule.stop_timeout)
 
     def _settle(self, at: float) -> None:
         """Start what may start now, and set the one alarm."""
-        if not self._stopping:
+        if not self._shutdown.asked:
             self._settle_commits(at)
         if self._finish_when_caught_up and self._is_quiet():
             self._stop(at)
         self._settle_polling()
-        if self._stopping:
-            self._settle_stop()
-            if self._finished:
-                return
-        self._settle_alarms(at)
+        self._settle_shutdown()
+        if not self._shutdown.ended:
+            self._settle_alarms(at)
 
     def _settle_commits(self, at: float) -> None:
         if not self._reading.catching_up:
@@ -424,34 +391,33 @@ class Engine:
 
     def _settle_polling(self) -> None:
         most = self._settings.limits.unfinished_commits
-        polling = not self._stopping and not self._stuck and self._committer.unfinished < most
+        polling = not self._shutdown.asked and not self._stuck and self._committer.unfinished < most
         if polling is not self._polling:
             self._polling = polling
-            self._out.append(PollAgain() if polling else StopPolling())
+            self._out.append(fx.PollAgain() if polling else fx.StopPolling())
 
-    def _settle_stop(self) -> None:
+    def _settle_shutdown(self) -> None:
         busy = self._committer.running or self._actions.running or self._keeper.saving
-        if busy and self._patient:
-            return
-        if not self._said_goodbye:
-            self._said_goodbye = True
+        step = self._shutdown.next(busy=bool(busy))
+        if step is Step.SAVE:
             save = self._keeper.save_positions(self._reading.positions.safe())
             if save is not None:
                 self._out.append(save)
                 return
-        self._finished = True
-        self._out.append(Finish())
+            step = self._shutdown.next(busy=False)
+        if step is Step.FINISH:
+            self._out.append(fx.Finish())
 
     def _settle_alarms(self, at: float) -> None:
         alarms = self._alarms
         if self._intake.assembler.open_transfers:
             alarms.ensure(Alarm.EXPIRE, at + _EXPIRE_EVERY)
-        alarms.set(Alarm.RETRY_COMMIT, inf if self._stopping else self._committer.wakes_at)
+        alarms.set(Alarm.RETRY_COMMIT, inf if self._shutdown.asked else self._committer.wakes_at)
         due = self._actions.wakes_at
         if self._reading.catching_up and self._reading.catchup.begun:
             # More is coming: one action for all of it, but within bounds.
             due = max(due, self._opened_at + self._settings.schedule.max_wait)
-        alarms.set(Alarm.SCHEDULER, inf if self._stopping else due)
+        alarms.set(Alarm.SCHEDULER, inf if self._shutdown.asked else due)
         if alarms.at != self._wakes_at:
             self._wakes_at = alarms.at
-            self._out.append(WakeAt(self._wakes_at))
+            self._out.append(fx.WakeAt(self._wakes_at))

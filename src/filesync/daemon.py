@@ -142,8 +142,8 @@ class Daemon(Protocol):
     """
     A DNS daemon, or whatever else reads the files.
 
-    Every method may take seconds and is called on a lane, never by two
-    threads at once for the same method. None raises for what the daemon did.
+    `check`, `reload` and `renew` may take seconds; each is called on a lane,
+    never by two threads at once. None raises for what the daemon did.
     """
 
     def check(self, staged: str, name: str) -> CheckResult:
@@ -154,6 +154,9 @@ class Daemon(Protocol):
 
     def renew(self, changed: Sequence[ChangedFile], timeout: float) -> ActionResult:
         """Make the daemon read its data files again."""
+
+    def stop(self) -> None:
+        """End what runs, soon, and start nothing any more. From any thread."""
 
 
 def open_daemon(adapter: str, options: Mapping[str, Any], *, files_dir: str) -> Daemon:

@@ -91,11 +91,15 @@ def test_a_program_that_is_started_meanwhile_holds_nothing(files: Path) -> None:
     """A child process does not inherit the lock, whatever it keeps open."""
     root = Root(str(files), Posix())
     with subprocess.Popen(
-        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False
+        ["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False
     ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"here\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == b"here\n"
         root.close()
         Root(str(files), Posix()).close()
-        child.communicate(b"\n")
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,7 @@ class Disk(Posix):
         self._labels: dict[int, str] = {}
         self._refusals: list[_Refusal] = []
 
-    def refuse(
-        self, call: str, error: int = errno.EIO, *, skip: int = 0, times: float = 1
-    ) -> None:
+    def refuse(self, call: str, error: int = errno.EIO, *, skip: int = 0, times: float = 1) -> None:
         """
         Refuse *call* with *error*, *times* times.
 

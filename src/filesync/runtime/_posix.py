@@ -47,6 +47,10 @@ class Posix:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         return os.open(name, flags, dir_fd=at)
 
+    def duplicate(self, fd: int) -> int:
+        """Return another descriptor of what *fd* has open."""
+        return os.dup(fd)
+
     def close(self, fd: int) -> None:
         """Close *fd*."""
         os.close(fd)

@@ -62,6 +62,7 @@ class Root:
                 undo.callback(posix.close, self._lock)
                 locked = posix.lock(self._lock)
                 self.info = posix.fstat(self.fd)
+                posix.sync(self.fd)
             except OSError as exc:
                 raise FilesDirError(_advice(path, exc)) from exc
             if not locked:
@@ -72,9 +73,13 @@ class Root:
             undo.pop_all()
 
     def close(self) -> None:
-        """Release the lock and every descriptor."""
-        for fd in (self._lock, self.own, self.fd):
-            self.posix.close(fd)
+        """Release the lock and every descriptor. Closing twice is fine."""
+        fds = self._lock, self.own, self.fd
+        # Whoever comes too late must not meet a stranger's file behind the number.
+        self._lock = self.own = self.fd = -1
+        for fd in fds:
+            if fd >= 0:
+                self.posix.close(fd)
 
     def absolute(self, name: str) -> str:
         """Return the absolute path of the relative *name*."""
@@ -92,25 +97,30 @@ class Root:
             OSError: A part is missing, or no directory (a symbolic link, say).
         """
         *parts, last = name.split("/")
-        fd = os.dup(self.fd)
+        fd = self.posix.duplicate(self.fd)
         try:
             for part in parts:
                 if create and self.posix.make_directory(part, fd, 0o700):
                     self._adopt(part, fd)
-                inner = self.posix.open_directory(part, fd)
-                self.posix.close(fd)
-                fd = inner
+                outer, fd = fd, self.posix.open_directory(part, fd)
+                self.posix.close(outer)
             yield fd, last
         finally:
             self.posix.close(fd)
 
     def _adopt(self, name: str, at: int) -> None:
         """Give a directory that we made files-dir's owner and mode, and make it durable."""
-        with self.posix.closing(self.posix.open_directory(name, at)) as fd:
-            with contextlib.suppress(PermissionError):  # Only root may give files away.
-                self.posix.chown(fd, self.info.st_uid, self.info.st_gid)
-            self.posix.chmod(fd, self.info.st_mode & 0o777)
-        self.posix.sync(at)
+        try:
+            with self.posix.closing(self.posix.open_directory(name, at)) as fd:
+                with contextlib.suppress(PermissionError):  # Only root may give files away.
+                    self.posix.chown(fd, self.info.st_uid, self.info.st_gid)
+                self.posix.chmod(fd, self.info.st_mode & 0o777)
+            self.posix.sync(at)
+        except OSError:
+            # It would be taken for an old one, and stay half made.
+            with contextlib.suppress(OSError):
+                self.posix.remove_directory(name, at)
+            raise
 
 
 def _advice(path: str, exc: OSError) -> str:

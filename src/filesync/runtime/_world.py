@@ -233,6 +233,7 @@ class World:
     def close(self, timeout: float) -> None:
         """Release everything, within about *timeout* seconds."""
         deadline = time.monotonic() + timeout
+        self._daemon.stop()
         for lane in self._lanes.all():
             lane.close(max(0.0, deadline - time.monotonic()))
         try:
