@@ -17,6 +17,7 @@ import enum
 import re
 import time
 from collections.abc import Callable
+from math import inf
 
 from attrs import frozen
 from confluent_kafka import KafkaError
@@ -36,6 +37,9 @@ __all__ = [
 
 #: Seconds after which an earlier failure no longer explains a later one.
 _SUSPICION_LASTS = 30.0
+
+#: Seconds within which a connection that fails fails again.
+_KNOCKS_EVERY = 2.5
 
 #: Characters of the driver's text that are told.
 _TOLD = 300
@@ -167,6 +171,7 @@ class Weather:
         self._troubles: dict[Layer, Cause] = {}
         self._suspicion: Cause | None = None
         self._suspected_at = 0.0
+        self._failed_at = -inf
         self.health = Health(up=False, cause=f"connecting to {servers}")
 
     @property
@@ -178,8 +183,14 @@ class Weather:
         """Whether *layer* is in trouble."""
         return layer in self._troubles
 
+    @property
+    def knocking(self) -> bool:
+        """Whether connections fail just now: the driver tries every second or two."""
+        return self._clock() - self._failed_at < _KNOCKS_EVERY
+
     def connection_failed(self, name: str, text: str) -> None:
         """Note an error of one connection, or of all of them."""
+        self._failed_at = self._clock()
         if name != "_ALL_BROKERS_DOWN":
             self._suspect(suspicion(name, text, self._servers))
         elif self._suspicion is not None and (

@@ -81,7 +81,6 @@ _REFUSED = {
 #: These mean nothing to an admin client, which would complain in its log.
 _CONSUMER_ONLY = frozenset(
     {
-        "allow.auto.create.topics",
         "auto.offset.reset",
         "check.crcs",
         "enable.auto.commit",
@@ -130,7 +129,11 @@ def consumer_config(settings: Settings) -> Config:
 
 
 def admin_config(config: Config) -> Config:
-    """Return what an admin client needs of a reading client's *config*."""
+    """
+    Return what an admin client needs of a reading client's *config*.
+
+    One consumer's option stays: without it a question about a topic creates the topic.
+    """
     # It knocks less often: two clients together stay below three connects a second.
     calm: Config = {"reconnect.backoff.ms": config["reconnect.backoff.max.ms"]}
     return {name: value for name, value in config.items() if name not in _CONSUMER_ONLY} | calm

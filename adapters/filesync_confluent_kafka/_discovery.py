@@ -103,6 +103,7 @@ class Discovery:
         self._servers = servers
         self._weather = weather
         self._period = period
+        self._retry = min(_RETRY, period)
         self._clock = clock
         self._look: Generator[None, None, _Seen] | None = None
         self._began = 0.0
@@ -155,7 +156,7 @@ class Discovery:
             return self._judge(ended.value)
         except KafkaException as exc:
             self._look = None
-            self._due = now + _RETRY
+            self._due = now + self._retry
             self._explain(exc)
         return ()
 
@@ -205,7 +206,7 @@ class Discovery:
         ask_again = self._clock() + _PATIENCE
         while not (topic.done() and cluster.done()):
             yield
-            if self._clock() >= ask_again and not self._weather.troubled(Layer.CONNECTION):
+            if self._clock() >= ask_again and not self._weather.knocking:
                 ask_again = self._clock() + _RETRY
                 seen = self._list()
                 if seen is not None:
@@ -281,7 +282,7 @@ class Discovery:
         self._absent = absent & self._found
         faults += self._measured(seen)
         complete = seen.partitions is not None and partitions == self._found and not self._strayed
-        self._due = self._clock() + (self._period if complete else _RETRY)
+        self._due = self._clock() + (self._period if complete else self._retry)
         if seen.partitions is not None:
             where = f" of cluster {seen.cluster_id}" if seen.cluster_id else ""
             self._weather.seen(

@@ -1,11 +1,10 @@
 """
-The transport: one reading client, one admin client, no threads of its own.
+The transport: a reading client, and admin clients for all that is not reading.
 
 Theory. The reading client is assigned by hand and never commits: a commit can
-hold it, and its close, for as long as a broker is away. Everything that is
-not reading goes through the admin client: what partitions there are, where
-they begin and end, and what the broker is told for lag tools. Both are asked
-only in ways that come back soon.
+hold it, and its close, for as long as a broker is away. What partitions there
+are, and where they begin and end, an admin client is asked; a second one tells
+the broker our offsets. All are asked only in ways that come back soon.
 
 Callbacks of the driver run inside `poll`. None may raise: the driver would
 throw away the records it has in hand.
@@ -38,7 +37,7 @@ from filesync.transport import (
 from filesync_confluent_kafka._causes import Cause, Layer, Weather, refusal, text_of
 from filesync_confluent_kafka._config import admin_config, consumer_config, group_of
 from filesync_confluent_kafka._discovery import Discovery
-from filesync_confluent_kafka._offsets import store_offsets
+from filesync_confluent_kafka._offsets import OffsetStore
 from filesync_confluent_kafka._records import Haul, take
 
 __all__ = ["ConfluentKafkaTransport"]
@@ -77,11 +76,10 @@ class ConfluentKafkaTransport:
         self._settings = settings
         self._topic = settings.kafka.topic
         self._servers = ", ".join(settings.kafka.servers)
-        self._group = group_of(settings)
         self._refresh = refresh
         self._weather = Weather(self._servers)
         self._consumer: Consumer | None = None
-        self._admin: AdminClient | None = None
+        self._store: OffsetStore | None = None
         self._discovery: Discovery | None = None
         self._assigned: dict[TopicPartition, DriverPartition] = {}
         self._read: list[DriverPartition] = []
@@ -108,7 +106,8 @@ class ConfluentKafkaTransport:
             admin = AdminClient(asking, logger=_DriverLog())
         except (KafkaException, ValueError, TypeError) as exc:
             raise TransportError(f"confluent-kafka refuses the settings: {text_of(exc)}") from exc
-        self._consumer, self._admin = consumer, admin
+        self._consumer = consumer
+        self._store = OffsetStore(admin_config(config), group_of(self._settings))
         self._discovery = Discovery(
             admin,
             self._topic,
@@ -176,10 +175,12 @@ class ConfluentKafkaTransport:
 
     def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> OffsetsResult:
         """Tell the broker *offsets*. From any thread; ends within about 3 s."""
-        admin = self._admin
-        if admin is None:
+        store = self._store
+        if store is None:
             return OffsetsResult(error="the transport is not open")
-        return store_offsets(admin, self._group, offsets)
+        if self._weather.troubled(Layer.CONNECTION):
+            return OffsetsResult(error=self._weather.health.cause)
+        return store.store(offsets)
 
     def health(self) -> Health:
         """Tell whether the log can be read. Asks nobody."""
@@ -196,7 +197,9 @@ class ConfluentKafkaTransport:
         consumer, self._consumer = self._consumer, None
         if self._discovery is not None:
             self._discovery.stop()
-        self._admin = self._discovery = None
+        if self._store is not None:
+            self._store.close()
+        self._store = self._discovery = None
         if consumer is None:
             return
         # It ends in milliseconds; should it ever not, the process may go on.

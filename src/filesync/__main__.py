@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.run(arguments)
     except FilesInUseError as exc:
         return _fail(_IN_USE, exc)
-    except (SettingsError, FilesDirError, DriverMissingError) as exc:
+    except (SettingsError, FilesDirError) as exc:
         return _fail(_USAGE, exc)
     except TransportError as exc:
         return _fail(_TRANSPORT, exc)
@@ -94,8 +94,11 @@ def _run(arguments: argparse.Namespace) -> int:
     if not settings.enabled:
         print(f"{arguments.config}: kafka.enable is false, so there is nothing to do")
         return _OK
-    receiver = Receiver(settings, finish_when_caught_up=arguments.until_caught_up)
-    receiver.open()
+    try:
+        receiver = Receiver(settings, finish_when_caught_up=arguments.until_caught_up)
+        receiver.open()
+    except TransportError as exc:  # Nothing was read yet: the settings are at fault.
+        return _fail(_USAGE, exc)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         receiver.ask_to_stop()
@@ -114,15 +117,21 @@ def _check(arguments: argparse.Namespace) -> int:
     from filesync.runtime._check import check  # noqa: PLC0415 - only this command acts.
 
     settings = _read(arguments.file)
-    for line in check(settings):
-        print(line)
+    try:
+        for line in check(settings):
+            print(line)
+    except TransportError as exc:
+        return _fail(_USAGE, exc)
     return _OK
 
 
 def _demo(_arguments: argparse.Namespace) -> int:
     from filesync.runtime._demo import run_demo  # noqa: PLC0415 - only this command needs it.
 
-    return run_demo()
+    try:
+        return run_demo()
+    except DriverMissingError as exc:
+        return _fail(_USAGE, exc)
 
 
 def _read(path: str) -> Settings:

@@ -54,7 +54,7 @@ class Actions:
 
     @property
     def state(self) -> str:
-        """The scheduler's state: idle, waiting, running or blocked."""
+        """The scheduler's state: idle, waiting, retrying, running or blocked."""
         return type(self._state).__name__.lower()
 
     @property

@@ -5,9 +5,10 @@ Theory. Of each file at most one commit is under way, and at most one newer
 version waits behind it; a version that is older than one that is visible,
 under way or waiting is superseded, and one whose age cannot be told is
 refused as ambiguous. Data files are committed as they come. A configuration
-waits until every data file that was whole before it has ended, because it may
-refer to them. While the log is still being caught up with, nothing starts:
-of each file only the newest version is kept, and then data goes first.
+waits until every data file that was whole before it has ended, or a newer
+version in its place, because it may refer to them. While the log is still
+being caught up with, nothing starts: of each file only the newest version is
+kept, and then data goes first.
 
 What could not be carried through is tried again, after a growing time; a
 newer version takes its place.
@@ -28,7 +29,7 @@ from filesync._assembler import Whole
 from filesync._effects import DropTransfer
 from filesync._model import CommittedFile, Kind, Origin, TopicPartition, TransferKey
 from filesync._outcomes import CommitRetried, Ending, TransferEnded
-from filesync._plan import Committed, Failed, NotCommitted, PlanResult
+from filesync._plan import Committed, Failed, PlanResult
 
 __all__ = ["Committer", "Settled"]
 
@@ -43,12 +44,23 @@ _MAX_RETRY = 60.0
 
 @frozen(kw_only=True)
 class Settled:
-    """A whole transfer ended; *file* when it is visible now."""
+    """
+    A whole transfer ended.
+
+    Attributes:
+        key: Names it.
+        sources: The partitions that it pinned.
+        outcome: How it ended.
+        file: The version that became visible, if one did.
+        visible: Where the visible version comes from, when it is this
+            transfer's and its log is still the same.
+    """
 
     key: TransferKey
     sources: tuple[TopicPartition, ...]
     outcome: TransferEnded
     file: CommittedFile | None = None
+    visible: Origin | None = None
 
 
 @frozen(kw_only=True)
@@ -87,6 +99,8 @@ class Committer:
 
     def __init__(self, *, holding: bool) -> None:
         self._holding = holding
+        # By data file without an outcome: since when configurations wait for it.
+        self._places: dict[str, int] = {}
         # By name, in the order of their numbers.
         self._waiting: dict[Kind, dict[str, _Waiting]] = {kind: {} for kind in Kind}
         self._retrying: dict[str, _Waiting] = {}
@@ -111,10 +125,10 @@ class Committer:
         """Plans that are under way."""
         return len(self._running)
 
-    @property
-    def wakes_at(self) -> float:
-        """When a transfer may be tried again; inf: never."""
-        return min((item.due for item in self._retrying.values()), default=inf)
+    def wakes_after(self, at: float) -> float:
+        """Return when, after *at*, a transfer may be tried again; inf: never."""
+        dues = (item.due for item in self._retrying.values())
+        return min((due for due in dues if due > at), default=inf)
 
     @property
     def _queued(self) -> int:
@@ -152,6 +166,8 @@ class Committer:
         self._retrying.pop(name, None)
         self._number += 1
         self._waiting[kind][name] = _Waiting(whole=whole, number=self._number)
+        if kind is Kind.DATA:
+            self._places.setdefault(name, self._number)
         if waiting is None:
             return []
         detail = f"a newer version, from {whole.origin}, is whole"
@@ -163,25 +179,18 @@ class Committer:
             return None
         running = self._running.values()
         busy = {item.whole.target.name for item in running}
-        oldest_data = self._oldest_data()
         for kind in Kind:
             if sum(item.kind is kind for item in running) >= _DEPTH:
                 continue
+            first_place = min(self._places.values(), default=inf)
             retried = (item for item in self._retrying.values() if item.kind is kind)
             for item in chain(retried, self._waiting[kind].values()):
                 # Both are in the order of their numbers.
-                if kind is Kind.CONFIG and item.number > oldest_data:
+                if kind is Kind.CONFIG and item.number > first_place:
                     break
                 if item.due <= at and item.whole.target.name not in busy:
                     return item.whole
         return None
-
-    def _oldest_data(self) -> float:
-        """Return the number of the oldest data file that has no outcome."""
-        first = next(iter(self._waiting[Kind.DATA].values()), None)
-        others = (*self._running.values(), *self._retrying.values())
-        numbers = [item.number for item in others if item.kind is Kind.DATA]
-        return min(numbers if first is None else [first.number, *numbers], default=inf)
 
     def started(self, whole: Whole) -> int:
         """*whole* is under way; return the id of its plan."""
@@ -194,15 +203,24 @@ class Committer:
     def ended(self, plan: int, result: PlanResult, at: float) -> list[Step]:
         """The plan ended; return what follows."""
         item = self._running.pop(plan)
+        if isinstance(result, Failed):
+            return self._again(item, result.detail, at)
         whole = item.whole
-        match result:
-            case Committed(file=file):
-                self._files[file.name] = file.origin
-                return [_settled(whole, Ending.COMMITTED, "", file)]
-            case NotCommitted(ending=ending, detail=detail):
-                return [_settled(whole, ending, detail)]
-            case Failed(detail=detail):
-                return self._again(item, detail, at)
+        name = whole.target.name
+        self._places.pop(name, None)
+        newer = self._waiting[Kind.DATA].get(name)
+        if newer is not None:
+            self._places[name] = newer.number
+        origin = None if item.void else whole.origin
+        if isinstance(result, Committed):
+            self._files[name] = origin
+            ended = _settled(whole, Ending.COMMITTED)
+            return [evolve(ended, file=result.file, visible=origin)]
+        ended = _settled(whole, result.ending, result.detail)
+        if result.ending is Ending.UNCHANGED:
+            self._files[name] = origin
+            ended = evolve(ended, visible=origin)
+        return [ended]
 
     def forget(self, source: TopicPartition) -> None:
         """*source* starts anew: the age of what was read of it means nothing."""
@@ -235,9 +253,7 @@ def _gone(whole: Whole, ending: Ending, detail: str) -> list[Step]:
     return [DropTransfer(whole.key, whole.target.name), _settled(whole, ending, detail)]
 
 
-def _settled(
-    whole: Whole, ending: Ending, detail: str, file: CommittedFile | None = None
-) -> Settled:
+def _settled(whole: Whole, ending: Ending, detail: str = "") -> Settled:
     outcome = TransferEnded(
         ending=ending,
         name=whole.target.name,
@@ -245,4 +261,4 @@ def _settled(
         detail=detail,
         size=sum(segment.size for segment in whole.segments),
     )
-    return Settled(key=whole.key, sources=whole.sources, outcome=outcome, file=file)
+    return Settled(key=whole.key, sources=whole.sources, outcome=outcome)

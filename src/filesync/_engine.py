@@ -35,7 +35,7 @@ from filesync._committer import Committer, Settled
 from filesync._intake import Intake
 from filesync._keeper import Keeper
 from filesync._ledger import Ledger
-from filesync._model import TopicPartition
+from filesync._model import CommittedFile, Origin, TopicPartition
 from filesync._outcomes import (
     CaughtUp,
     CommitRetried,
@@ -247,11 +247,11 @@ class Engine:
                 case Dropped(key=key, sources=sources, outcome=outcome):
                     self._reading.positions.release(key, sources)
                     self._report(outcome)
-                case Settled(key=key, sources=sources, outcome=outcome, file=file):
+                case Settled(key=key, sources=sources, outcome=outcome, visible=origin):
                     self._reading.positions.release(key, sources)
                     self._report(outcome)
-                    if file is not None:
-                        older = self._intake.assembler.supersede(file.name, outcome.origin)
+                    if origin is not None:
+                        older = self._intake.assembler.supersede(outcome.name, origin)
                         self._follow(older)
                 case RecordRefused() | CommitRetried():
                     self._report(step)
@@ -334,10 +334,15 @@ class Engine:
     def _plan_ended(self, at: float, plan: int, result: PlanResult) -> None:
         steps = self._committer.ended(plan, result, at)
         for step in steps:
-            if isinstance(step, Settled) and step.file is not None:
-                self._keeper.committed(step.file)
-                if not self._reading.catching_up:
-                    self._actions.want(step.file, at)
+            match step:
+                case Settled(file=CommittedFile() as file):
+                    self._keeper.committed(file)
+                    if not self._reading.catching_up:
+                        self._actions.want(file, at)
+                case Settled(visible=Origin() as origin, outcome=outcome):
+                    self._out.append(self._keeper.confirmed(outcome.name, origin))
+                case _:
+                    pass
         self._follow(steps)
         self._alarms.ensure(Alarm.SAVE_POSITIONS, at + _SAVE_POSITIONS_AFTER)
 
@@ -412,7 +417,9 @@ class Engine:
         alarms = self._alarms
         if self._intake.assembler.open_transfers:
             alarms.ensure(Alarm.EXPIRE, at + _EXPIRE_EVERY)
-        alarms.set(Alarm.RETRY_COMMIT, inf if self._shutdown.asked else self._committer.wakes_at)
+        alarms.set(
+            Alarm.RETRY_COMMIT, inf if self._shutdown.asked else self._committer.wakes_after(at)
+        )
         due = self._actions.wakes_at
         if self._reading.catching_up and self._reading.catchup.begun:
             # More is coming: one action for all of it, but within bounds.

@@ -18,6 +18,7 @@ from filesync._effects import CommitOffsets, SaveJournal
 from filesync._ledger import (
     Entry,
     FileCommitted,
+    FileConfirmed,
     Ledger,
     LogSeen,
     PositionsForgotten,
@@ -25,7 +26,7 @@ from filesync._ledger import (
     Served,
     replay,
 )
-from filesync._model import CommittedFile, TopicPartition
+from filesync._model import CommittedFile, Origin, TopicPartition
 from filesync._outcomes import FaultSeen
 from filesync.transport import PartitionFound
 
@@ -62,6 +63,10 @@ class Keeper:
         """Note a commit that a plan has made durable."""
         entry = FileCommitted(file=file, positions={}, epoch=self.ledger.epoch)
         self.ledger = replay(self.ledger, entry)
+
+    def confirmed(self, name: str, origin: Origin) -> SaveJournal:
+        """Note that the bytes of *name* were sent again, from *origin*."""
+        return self._save(FileConfirmed(name=name, origin=origin, epoch=self.ledger.epoch))
 
     def log_seen(self, found: PartitionFound) -> SaveJournal | None:
         """Note which log a partition belongs to; None when nothing is new."""

@@ -35,6 +35,7 @@ from filesync.exceptions import JournalError
 __all__ = [
     "Entry",
     "FileCommitted",
+    "FileConfirmed",
     "Ledger",
     "LogSeen",
     "PositionsForgotten",
@@ -87,6 +88,15 @@ class FileCommitted:
 
 
 @frozen(kw_only=True)
+class FileConfirmed:
+    """The same bytes were sent again, by a transfer from *origin*: the file is that new."""
+
+    name: str
+    origin: Origin
+    epoch: int
+
+
+@frozen(kw_only=True)
 class PositionsSaved:
     """These positions of *epoch* are safe."""
 
@@ -109,7 +119,7 @@ class Served:
     sequence: int
 
 
-Entry = LogSeen | FileCommitted | PositionsSaved | PositionsForgotten | Served
+Entry = LogSeen | FileCommitted | FileConfirmed | PositionsSaved | PositionsForgotten | Served
 
 
 @frozen(kw_only=True)
@@ -158,6 +168,11 @@ def replay(ledger: Ledger, entry: Entry) -> Ledger:
                 positions=_merged(ledger.positions, positions),
                 sequence=max(ledger.sequence, file.sequence),
             )
+        case FileConfirmed(name=name, origin=origin, epoch=epoch):
+            if epoch != ledger.epoch or name not in ledger.files:
+                return ledger
+            file = evolve(ledger.files[name], origin=origin)
+            return evolve(ledger, files={**ledger.files, name: file})
         case PositionsSaved(positions=positions, epoch=epoch):
             if epoch != ledger.epoch:
                 return ledger
@@ -239,6 +254,8 @@ def _to_json(entry: Entry) -> dict[str, Any]:
                 "positions": _positions_to_json(positions),
                 "epoch": epoch,
             }
+        case FileConfirmed(name=name, origin=origin, epoch=epoch):
+            body = {"same": name, "origin": _origin_to_json(origin), "epoch": epoch}
         case PositionsSaved(positions=positions, epoch=epoch):
             body = {"positions": _positions_to_json(positions), "epoch": epoch}
         case PositionsForgotten(source=source, epoch=epoch):
@@ -256,6 +273,8 @@ def _from_json(body: Any) -> Entry:
             return FileCommitted(
                 file=_file_from_json(file), positions=_positions_from_json(positions), epoch=epoch
             )
+        case {"v": 1, "same": name, "origin": origin, "epoch": epoch}:
+            return FileConfirmed(name=name, origin=_origin_from_json(origin), epoch=epoch)
         case {"v": 1, "positions": positions, "epoch": epoch}:
             return PositionsSaved(positions=_positions_from_json(positions), epoch=epoch)
         case {"v": 1, "forget": [topic, partition], "epoch": epoch}:
@@ -279,40 +298,38 @@ def _positions_from_json(rows: Iterable[Any]) -> dict[TopicPartition, int]:
 
 
 def _file_to_json(file: CommittedFile) -> dict[str, Any]:
-    origin = file.origin
     return {
         "name": file.name,
         "kind": file.kind.value,
         "sha256": file.digest.hex(),
         "size": file.size,
         "sequence": file.sequence,
-        "origin": None
-        if origin is None
-        else [
-            origin.source.topic,
-            origin.source.partition,
-            origin.offset,
-            origin.timestamp,
-            origin.generation,
-        ],
+        "origin": None if file.origin is None else _origin_to_json(file.origin),
     }
 
 
 def _file_from_json(body: Any) -> CommittedFile:
     origin = body["origin"]
-    if origin is not None:
-        topic, partition, offset, timestamp, generation = origin
-        origin = Origin(
-            source=TopicPartition(topic, partition),
-            offset=offset,
-            timestamp=timestamp,
-            generation=generation,
-        )
     return CommittedFile(
         name=body["name"],
         kind=Kind(body["kind"]),
         digest=bytes.fromhex(body["sha256"]),
         size=body["size"],
         sequence=body["sequence"],
-        origin=origin,
+        origin=None if origin is None else _origin_from_json(origin),
+    )
+
+
+def _origin_to_json(origin: Origin) -> list[Any]:
+    source = origin.source
+    return [source.topic, source.partition, origin.offset, origin.timestamp, origin.generation]
+
+
+def _origin_from_json(row: Any) -> Origin:
+    topic, partition, offset, timestamp, generation = row
+    return Origin(
+        source=TopicPartition(topic, partition),
+        offset=offset,
+        timestamp=timestamp,
+        generation=generation,
     )

@@ -4,7 +4,12 @@ Which next offset is safe to resume from, per partition.
 Theory. A transfer *pins* its partition at the first offset it used there.
 What a crash may lose is read again from the log, so the safe position is the
 lower of the position itself and the lowest pin. Pins are set in offset order,
-so the lowest pin is the oldest one that is still set: every operation is O(1).
+so the lowest pin is the oldest one that is still set.
+
+And the safe position never lies *inside* a transfer that has ended: its tail,
+read again without its head, would look like the start of something else. A
+transfer that ended while an older pin, or a pin among its own records, was
+set leaves its *span* behind until the safe position is past it.
 """
 
 from __future__ import annotations
@@ -12,69 +17,108 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping
 
+from attrs import define, field
+
 from filesync._model import TopicPartition
 
 __all__ = ["Positions"]
+
+
+@define
+class _Span:
+    """Offsets of the first and the last record that a transfer used."""
+
+    first: int
+    last: int
+
+    def splits_at(self, position: int) -> bool:
+        """Whether reading from *position* would see its tail and not its head."""
+        return self.first < position <= self.last
+
+
+@define
+class _Partition:
+    position: int
+    pins: OrderedDict[Hashable, _Span] = field(factory=OrderedDict)
+    ended: list[_Span] = field(factory=list)
+
+    def safe(self, but: Hashable) -> int:
+        position, ended = self.position, self.ended
+        for holder, span in self.pins.items():
+            if holder != but:
+                position = min(position, span.first)
+                break
+        if but in self.pins:
+            ended = [*ended, self.pins[but]]
+        moved = True
+        while moved:
+            lower = min((span.first for span in ended if span.splits_at(position)), default=None)
+            moved = lower is not None
+            position = position if lower is None else lower
+        return position
 
 
 class Positions:
     """
     The position of every partition that is read, and what pins it.
 
-    A pin belongs to a *holder*; one holder may pin several partitions, each
-    at most once.
+    A pin belongs to a *holder*; one holder may pin several partitions.
     """
 
     def __init__(self) -> None:
-        self._reading: dict[TopicPartition, int] = {}
-        self._pins: dict[TopicPartition, OrderedDict[Hashable, int]] = {}
+        self._partitions: dict[TopicPartition, _Partition] = {}
 
     def start(self, source: TopicPartition, position: int) -> None:
         """Begin to read *source* at *position*; its pins are gone."""
-        self._reading[source] = position
-        self._pins[source] = OrderedDict()
+        self._partitions[source] = _Partition(position)
 
     def forget(self, source: TopicPartition) -> None:
         """*source* is no longer read."""
-        self._reading.pop(source, None)
-        self._pins.pop(source, None)
+        self._partitions.pop(source, None)
 
     def advance(self, positions: Mapping[TopicPartition, int]) -> None:
         """Note where reading goes on; unknown partitions do not count."""
         for source, position in positions.items():
-            if source in self._reading:
-                self._reading[source] = position
+            partition = self._partitions.get(source)
+            if partition is not None:
+                partition.position = position
 
     def pin(self, holder: Hashable, source: TopicPartition, offset: int) -> None:
-        """Keep the safe position of *source* at or below *offset* until `release`."""
-        pins = self._pins.get(source)
-        if pins is not None:
-            pins.setdefault(holder, offset)
+        """*holder* used the record at *offset*: keep what it used until `release`."""
+        partition = self._partitions.get(source)
+        if partition is None:
+            return
+        span = partition.pins.get(holder)
+        if span is None:
+            partition.pins[holder] = _Span(offset, offset)
+        else:
+            span.last = offset
 
     def release(self, holder: Hashable, sources: Iterable[TopicPartition]) -> None:
         """*holder* has an outcome that is durable: it pins none of *sources* any more."""
         for source in sources:
-            pins = self._pins.get(source)
-            if pins is not None:
-                pins.pop(holder, None)
+            partition = self._partitions.get(source)
+            if partition is None:
+                continue
+            span = partition.pins.pop(holder, None)
+            if span is None:
+                continue
+            # Only a pin that is set now can ever be the safe position.
+            if span.last > span.first and any(
+                span.splits_at(pin.first) for pin in partition.pins.values()
+            ):
+                partition.ended.append(span)
+            position = partition.safe(None)
+            partition.ended = [ended for ended in partition.ended if ended.last >= position]
 
     def is_pinning(self, holder: Hashable) -> bool:
         """Whether *holder* pins any partition: whether it has no outcome yet."""
-        return any(holder in pins for pins in self._pins.values())
+        return any(holder in partition.pins for partition in self._partitions.values())
 
-    def reading(self) -> Mapping[TopicPartition, int]:
+    def reading(self) -> dict[TopicPartition, int]:
         """Return the position of every partition that is read."""
-        return self._reading
+        return {source: partition.position for source, partition in self._partitions.items()}
 
     def safe(self, but: Hashable = None) -> dict[TopicPartition, int]:
-        """Return the safe positions, as if the holder *but* pinned nothing."""
-        return {
-            source: self._lowest(source, position, but)
-            for source, position in self._reading.items()
-        }
-
-    def _lowest(self, source: TopicPartition, position: int, but: Hashable) -> int:
-        for holder, offset in self._pins[source].items():
-            if holder != but:
-                return min(offset, position)
-        return position
+        """Return the safe positions, as if the holder *but* had ended."""
+        return {source: partition.safe(but) for source, partition in self._partitions.items()}

@@ -7,10 +7,11 @@ wanted runs and covers the weaker ones. An action covers only what was
 committed before it started: a change that comes while it runs is written into
 the state (`Running.pending`) and waits its own turn.
 
-An action that failed is wanted again. After a passing failure it waits a
-growing time, cut short by a new change, which may be the cure. Files that the
-daemon refused are tried `_CONTENT_TRIES` times; then, and after a failure that
-only the operator can mend, nothing happens until a file changes (`Blocked`).
+An action that failed is wanted again (`Retrying`), after a growing time. A
+new change may be the cure: it cuts that wait short, never makes it longer.
+Files that the daemon refused are tried `_CONTENT_TRIES` times; then, and after
+a failure that only the operator can mend, nothing happens until a file changes
+(`Blocked`).
 
 Left out: which files an action covers (`_engine`), and how it is known to
 have succeeded (`filesync.daemon`).
@@ -34,6 +35,7 @@ __all__ = [
     "Finished",
     "Idle",
     "Pending",
+    "Retrying",
     "Running",
     "ScheduleTimes",
     "Start",
@@ -128,7 +130,7 @@ class Start:
 
 @frozen
 class Pending:
-    """What is wanted: the strongest action, the first and the last change."""
+    """What is wanted: the strongest action, the first and the last change that count."""
 
     action: ActionKind
     first: float
@@ -144,12 +146,23 @@ class Idle:
 
 @frozen
 class Waiting:
-    """*pending* starts at *due*; *failures* and *refusals* went before."""
+    """*pending* starts at *due*: not before *free_at*, and else not after *latest*."""
 
     pending: Pending
+    free_at: float
     due: float
-    failures: int = 0
-    refusals: int = 0
+    latest: float = inf
+
+
+@frozen
+class Retrying:
+    """*pending* failed, *failures* times in a row, and is tried again at *due*."""
+
+    pending: Pending
+    free_at: float
+    due: float
+    failures: int
+    refusals: int
 
 
 @frozen
@@ -170,39 +183,41 @@ class Blocked:
     free_at: float
 
 
-State = Idle | Waiting | Running | Blocked
+State = Idle | Waiting | Retrying | Running | Blocked
 
 
 def step(times: ScheduleTimes, state: State, event: Event) -> tuple[State, list[Start]]:
     """Return the next state and what to do about it. Touch nothing."""
     match state, event:
         case Idle(free_at), Changed(at, action):
-            pending = Pending(action, at, at)
-            return Waiting(pending, _deadline(times, pending, free_at)), []
-        case Waiting(failures=0), Changed(at, action):
-            pending = _merged(state.pending, Pending(action, at, at))
-            # The gap to the last action was kept when *due* was set first.
-            due = max(_deadline(times, pending, -inf), min(state.due, at))
-            return evolve(state, pending=pending, due=due), []
-        case Waiting(), Changed(at, action):
-            pending = _merged(state.pending, Pending(action, at, at))
-            return evolve(state, pending=pending, due=min(state.due, at + times.quiet)), []
-        case Waiting(pending, due), Due(at) if at >= due:
-            running = Running(pending, failures=state.failures, refusals=state.refusals)
-            return running, [Start(pending.action)]
+            return _waiting(times, Pending(action, at, at), free_at), []
+        case Waiting(pending, free_at, _, latest), Changed(at, action):
+            return _waiting(times, _joined(pending, action, at), free_at, latest), []
+        case Retrying(pending, free_at, due), Changed(at, action):
+            # A new change may be the cure: it cuts the wait short, and has tries of its own.
+            fresh = Pending(_stronger(pending.action, action), at, at)
+            return _waiting(times, fresh, free_at, due), []
+        case Blocked(pending, free_at), Changed(at, action):
+            fresh = Pending(_stronger(pending.action, action), at, at)
+            return _waiting(times, fresh, free_at), []
+        case Waiting(pending, _, due), Due(at) if at >= due:
+            return Running(pending), [Start(pending.action)]
+        case Retrying(pending, _, due, failures, refusals), Due(at) if at >= due:
+            return Running(pending, None, failures, refusals), [Start(pending.action)]
         case Running(pending=None), Changed(at, action):
             return evolve(state, pending=Pending(action, at, at)), []
-        case Running(pending=Pending() as before), Changed(at, action):
-            return evolve(state, pending=_merged(before, Pending(action, at, at))), []
+        case Running(pending=Pending() as pending), Changed(at, action):
+            return evolve(state, pending=_joined(pending, action, at)), []
         case Running(pending=None), Finished(at, Verdict.DONE):
             return Idle(at + times.min_gap), []
         case Running(pending=Pending() as pending), Finished(at, Verdict.DONE):
-            return Waiting(pending, _deadline(times, pending, at + times.min_gap)), []
-        case Running(), Finished(at, verdict):
+            return _waiting(times, pending, at + times.min_gap), []
+        case Running(pending=None), Finished(at, verdict):
             return _failed(times, state, at, verdict), []
-        case Blocked(pending, free_at), Changed(at, action):
-            fresh = Pending(action, at, at)
-            return Waiting(_merged(pending, fresh), _deadline(times, fresh, free_at)), []
+        case Running(covered, Pending() as pending), Finished(at, _):
+            # What failed goes with what changed meanwhile, and may be cured by it.
+            both = evolve(pending, action=_stronger(covered.action, pending.action))
+            return _waiting(times, both, at + times.min_gap), []
         case _, Due():  # Too early, or an alarm that was replaced.
             return state, []
         case _:
@@ -211,7 +226,7 @@ def step(times: ScheduleTimes, state: State, event: Event) -> tuple[State, list[
 
 def wakes_at(state: State) -> float:
     """Return when `Due` is worth feeding; inf: never."""
-    return state.due if isinstance(state, Waiting) else inf
+    return state.due if isinstance(state, Waiting | Retrying) else inf
 
 
 def retry_delay(times: ScheduleTimes, failures: int) -> float:
@@ -223,21 +238,22 @@ def _failed(times: ScheduleTimes, state: Running, at: float, verdict: Verdict) -
     refusals = state.refusals + (verdict is Verdict.CONTENT)
     failures = state.failures + 1
     free_at = at + times.min_gap
-    hopeless = verdict is Verdict.OPERATOR or refusals >= _CONTENT_TRIES
-    if state.pending is None:
-        if hopeless:
-            return Blocked(state.covered, free_at)
-        due = at + retry_delay(times, failures)
-        return Waiting(state.covered, due, failures, refusals)
-    # A change came meanwhile: what failed goes with it, and may be cured by it.
-    due = _deadline(times, state.pending, free_at)
-    return Waiting(_merged(state.covered, state.pending), due, failures=0, refusals=0)
+    if verdict is Verdict.OPERATOR or refusals >= _CONTENT_TRIES:
+        return Blocked(state.covered, free_at)
+    due = max(at + retry_delay(times, failures), free_at)
+    return Retrying(state.covered, free_at, due, failures, refusals)
 
 
-def _merged(one: Pending, other: Pending) -> Pending:
-    strongest = max(one.action, other.action, key=lambda action: action.strength)
-    return Pending(strongest, min(one.first, other.first), max(one.last, other.last))
+def _waiting(
+    times: ScheduleTimes, pending: Pending, free_at: float, latest: float = inf
+) -> Waiting:
+    quiet, longest = pending.last + times.quiet, pending.first + times.max_wait
+    return Waiting(pending, free_at, max(min(quiet, longest, latest), free_at), latest)
 
 
-def _deadline(times: ScheduleTimes, pending: Pending, free_at: float) -> float:
-    return max(min(pending.last + times.quiet, pending.first + times.max_wait), free_at)
+def _joined(pending: Pending, action: ActionKind, at: float) -> Pending:
+    return Pending(_stronger(pending.action, action), pending.first, at)
+
+
+def _stronger(one: ActionKind, other: ActionKind) -> ActionKind:
+    return max(one, other, key=lambda action: action.strength)

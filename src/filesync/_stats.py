@@ -29,7 +29,7 @@ class Stats:
         positions: Next offsets to read.
         safe_positions: Next offsets that a restart would read from.
         unserved: Files that no successful action has covered yet.
-        schedule: State of the scheduler: idle, waiting, running or blocked.
+        schedule: State of the scheduler: idle, waiting, retrying, running or blocked.
         health: The transport's, None before it was first seen.
     """
 

@@ -66,10 +66,10 @@ def chunk(
     )
 
 
-def whole(name: str, started: Origin, *, size: int = 1) -> Whole:
+def whole(name: str, started: Origin, *, turn: int = 0, size: int = 1) -> Whole:
     """Return a transfer of *name* that is stored in one segment."""
     return Whole(
-        key=TransferKey(started.source.partition, started.offset),
+        key=TransferKey(started.source.partition, started.offset, turn),
         target=target(name),
         segments=(Segment(0, size),),
         claims=Claims(generation=started.generation),

@@ -222,6 +222,7 @@ def test_duplicates_are_found_anywhere(mapping: dict[str, int], data: st.DataObj
     json.loads(text)
 
 
+@pytest.mark.usefixtures("parser")
 def test_a_long_key_does_not_make_a_long_message() -> None:
     """A message shows the beginning of what is too long for it."""
     key = "k" * 100_000

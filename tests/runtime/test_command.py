@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from attrs import define
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,6 +143,22 @@ def free_descriptors(count: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for fd in spare:
             os.close(fd)
+
+
+@contextmanager
+def standard_input(data: bytes) -> Iterator[None]:
+    """Let *data* be what this process, and who inherits from it, reads."""
+    reader, writer = os.pipe()
+    os.write(writer, data)
+    os.close(writer)
+    before = os.dup(0)
+    os.dup2(reader, 0)
+    try:
+        yield
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+        os.close(reader)
 
 
 # What a check's end means
@@ -436,7 +453,8 @@ def test_a_program_has_its_own_session_and_no_input(
         cut -d" " -f1,5,6 /proc/$$/stat >>"$1"
     """
     daemon = command_daemon(check=shell(script, str(log)))
-    assert daemon.check("/staged", "a") == CheckPassed()
+    with standard_input(b"a line\n"):
+        assert daemon.check("/staged", "a") == CheckPassed()
     first, second = log.read_text().splitlines()
     assert first == "1 / inherited"
     pid, group, session = second.split()
@@ -667,3 +685,14 @@ def test_files_dir_is_not_a_template() -> None:
     options = {"check": shell('[ "$1" = "$2$3" ]', "{dir}", "/srv/{", "name}")}
     daemon = open_command_daemon(options, files_dir="/srv/{name}")
     assert daemon.check("/staged", "a") == CheckPassed()
+
+
+def test_the_reference_page_is_right() -> None:
+    """Its example can be used, and it lists every option and every placeholder."""
+    page = Path(__file__).parents[2].joinpath("docs/reference/command-daemon.md").read_text()
+    example = yaml.safe_load(page.split("```yaml")[1].split("```")[0])["filesync"]["daemon"]
+    assert example.pop("adapter") == "command"
+    assert set(example) == set(_command._OPTIONS)
+    open_command_daemon(example, files_dir=FILES_DIR)
+    for word in (*_command._OPTIONS, *(f"{{{name}}}" for name in _command._PLACEHOLDERS)):
+        assert f"| `{word}` |" in page

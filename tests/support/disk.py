@@ -31,7 +31,7 @@ from filesync.runtime._replacer import Replacer
 from filesync.runtime._root import Root
 from filesync.runtime._spool import Spool
 
-__all__ = ["CALLS", "P0", "Disk", "Judge", "Workshop", "descriptors", "names_in"]
+__all__ = ["CALLS", "P0", "Disk", "Judge", "Killed", "Workshop", "descriptors", "names_in"]
 
 P0 = TopicPartition("files", 0)
 
@@ -43,6 +43,10 @@ CALLS = tuple(
 )
 
 _OPENS = {"open_root", "open_directory", "create", "open_write", "open_read", "duplicate"}
+
+
+class Killed(BaseException):
+    """The process is no more."""
 
 
 @define
@@ -65,13 +69,20 @@ class Disk(Posix):
         after: Is told of each call once it has succeeded; what it raises is
             passed on.
         synced: Inodes of which an fsync was asked, in order.
+        crash_after: The number of calls after which nothing happens any more,
+            as if the process had been killed: each further one but a close
+            raises `Killed`.
+        hasty: Whether an fsync is only noted: no test cuts the power, and a
+            test that asks for thousands would take long.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, hasty: bool = False) -> None:
+        self.hasty = hasty
         self.calls: list[str] = []
         self.refused = 0
         self.after: Callable[[str], None] = lambda _: None
         self.synced: list[int] = []
+        self.crash_after = inf
         self._labels: dict[int, str] = {}
         self._refusals: list[_Refusal] = []
 
@@ -102,6 +113,8 @@ class Disk(Posix):
         return partial(self._watched, name, found) if name in CALLS else found
 
     def _watched(self, name: str, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        if len(self.calls) >= self.crash_after and name != "close":
+            raise Killed
         text = " ".join([name, *self._subjects(name, args)])
         self.calls.append(text)
         if name == "sync":
@@ -111,7 +124,7 @@ class Disk(Posix):
             self.refused += 1
             _do_half(name, args)
             raise OSError(error, os.strerror(error))
-        result = call(*args, **options)
+        result: Any = None if name == "sync" and self.hasty else call(*args, **options)
         if name in _OPENS:
             self._labels[result] = self._label(name, args)
         self.after(text)
@@ -144,7 +157,8 @@ class Disk(Posix):
                 return [self._labels.get(fd, str(fd))]
             case _, [subject, *_]:
                 return [str(subject)]
-        return []
+            case _:
+                return []
 
 
 def _do_half(name: str, args: Sequence[Any]) -> None:
@@ -155,6 +169,8 @@ def _do_half(name: str, args: Sequence[Any]) -> None:
             os.pwrite(fd, data[: len(data) // 2], position)
         case "copy", [source, target, size, position]:
             os.pwrite(target, os.pread(source, size // 2, 0), position)
+        case _:
+            pass
 
 
 @define
@@ -184,6 +200,9 @@ class Judge:
 
     renew = reload
 
+    def stop(self) -> None:
+        """Nothing runs."""
+
 
 class Workshop:
     """
@@ -196,12 +215,11 @@ class Workshop:
         now: Seconds since 1970, as the replacer is told.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, hasty: bool = False) -> None:
         self.path = path
-        self.disk = Disk()
+        self.disk = Disk(hasty=hasty)
         self.daemon = Judge()
         self.now = 1_800_000_000.25
-        self._assembler = Assembler(Limits())
         self._offset = self._plans = 0
         self.open()
 
@@ -241,6 +259,7 @@ class Workshop:
         claims: Claims | None = None,
     ) -> tuple[list[AppendChunk], Whole]:
         """Let the chunks of a file arrive in *order*; return what the assembler wants done."""
+        assembler = Assembler(Limits())
         appends: list[AppendChunk] = []
         whole: list[Whole] = []
         kind = Kind.CONFIG if name.endswith((".yaml", ".json")) else Kind.DATA
@@ -254,7 +273,7 @@ class Workshop:
                 origin=Origin(source=P0, offset=self._offset),
                 claims=claims or Claims(),
             )
-            for step in self._assembler.add(chunk, Target(name=name, kind=kind), at=0.0):
+            for step in assembler.add(chunk, Target(name=name, kind=kind), at=0.0):
                 if isinstance(step, AppendChunk):
                     appends.append(step)
                 elif isinstance(step, Whole):

@@ -287,9 +287,9 @@ class CommandDaemon:
         """
         Let the ``check`` command judge the file at path *staged*, which will be *name*.
 
-        Exit status 75 says that files are missing that *staged* refers to;
-        which, lines of its output name that start with ``missing: ``. When
-        none does, `CheckFailed.missing` is ``("?",)``, so that it is not empty.
+        Exit status 75 says that files are missing that *staged* refers to.
+        Lines of its output that start with ``missing: `` name them; without
+        such a line `CheckFailed.missing` is ``("?",)``, so that it is not empty.
         """
         command = self._commands.get("check")
         if command is None:

@@ -65,7 +65,7 @@ class Journal:
         self._ledger = Ledger()
         for entry in entries:
             self._ledger = replay(self._ledger, entry)
-        self._least = self._size
+        self._least = len(self._needed())
 
     @property
     def ledger(self) -> Ledger:
@@ -106,8 +106,11 @@ class Journal:
             return self._ledger.files[file.name]
 
     def close(self) -> None:
-        """Close the file."""
-        self._posix.close(self._fd)
+        """Close the file. Closing twice is fine."""
+        # Whoever appends too late must not meet a stranger's file behind the number.
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            self._posix.close(fd)
 
     def _append(self, entries: tuple[Entry, ...]) -> None:
         if self._suspect or (self._size > _COMPACT_BYTES and self._size > 2 * self._least):
@@ -123,10 +126,14 @@ class Journal:
         self._size += len(data)
         self._ledger = ledger
 
+    def _needed(self) -> bytes:
+        """Return the shortest file that says the same."""
+        return b"".join(map(encode, snapshot(self._ledger)))
+
     def _rewrite(self) -> None:
         """Write what the ledger needs to a new file, and put it in place of the old."""
         posix, own = self._posix, self._root.own
-        data = b"".join(map(encode, snapshot(self._ledger)))
+        data = self._needed()
         posix.unlink(_NEW_NAME, own)
         fd = posix.create(_NEW_NAME, own)
         try:
@@ -138,7 +145,7 @@ class Journal:
             posix.close(fd)
             self._suspect = True
             raise
-        posix.close(self._fd)
-        self._fd = fd
+        old, self._fd = self._fd, fd
         self._size = self._least = len(data)
         self._suspect = False
+        posix.close(old)

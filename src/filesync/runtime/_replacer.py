@@ -21,7 +21,7 @@ import os
 import pwd
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from attrs import define
 
@@ -42,17 +42,17 @@ from filesync._validation import check_configuration
 from filesync.daemon import CheckFailed, CheckPassed, CheckUnavailable, Daemon
 from filesync.exceptions import InvalidConfigurationError
 from filesync.runtime._journal import Journal
-from filesync.runtime._root import BAD_PLACES, CHUNKS, STAGED, Root
+from filesync.runtime._root import BAD_PLACES, CHUNKS, NEW_BACKUP, STAGED, Root
 from filesync.runtime._spool import Digest, Spool, segment_name
 
 __all__ = ["Replacer"]
 
 _BACKUP = ".backup"
-_NEW_BACKUP = ".backup.tmp"
 _READ_BYTES = 1 << 20
 
 #: A hard link is refused: the backup is a copy then.
 _NO_LINK = {errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
+
 
 class _Refused(Exception):  # noqa: N818 - an answer, not an error.
     """A step says that the file must not become visible."""
@@ -129,6 +129,11 @@ class Replacer:
             self._clean_up(plan)
         return result
 
+    def forget(self, transfer: TransferKey) -> None:
+        """No plan of *transfer* is performed again."""
+        with self._mutex:
+            self._progress.pop(transfer, None)
+
     def _perform(self, plan: Plan, hashed: Digest, progress: _Progress) -> PlanResult:
         with self._root.parent(plan.target.name) as (parent, name):
             if progress.visible:
@@ -190,17 +195,15 @@ class Replacer:
         """Join the segments to ``<file>.tmp``; return its SHA-256."""
         if progress.digest is not None:
             if progress.poisoned:
-                self._copy_staged(progress.digest, parent, name)
+                self._copy_staged(plan, progress.digest, parent, name)
                 progress.poisoned = False
             return progress.digest
         posix = self._posix
-        with contextlib.ExitStack() as stack:
-            chunks = stack.enter_context(posix.closing(posix.open_directory(name + CHUNKS, parent)))
-            inner = posix.open_directory(str(plan.transfer), chunks)
-            stack.enter_context(posix.closing(inner))
-            first, *others = plan.segments
-            target = posix.open_write(segment_name(first.first), inner)
-            stack.enter_context(posix.closing(target))
+        first, *others = plan.segments
+        with (
+            self._segments(plan, parent, name) as inner,
+            posix.closing(posix.open_write(segment_name(first.first), inner)) as target,
+        ):
             self._expect(target, first)
             posix.truncate(target, first.size)
             if hashed.size != first.size:
@@ -217,8 +220,18 @@ class Replacer:
                 position += segment.size
             posix.unlink(name + STAGED, parent)
             posix.rename(segment_name(first.first), inner, name + STAGED, parent)
-        progress.digest = sha256.digest()
+            progress.digest = sha256.digest()
         return progress.digest
+
+    @contextlib.contextmanager
+    def _segments(self, plan: Plan, parent: int, name: str) -> Iterator[int]:
+        """Open the directory of the transfer."""
+        posix = self._posix
+        with (
+            posix.closing(posix.open_directory(name + CHUNKS, parent)) as chunks,
+            posix.closing(posix.open_directory(str(plan.transfer), chunks)) as inner,
+        ):
+            yield inner
 
     def _expect(self, fd: int, segment: _plan.Segment) -> None:
         if self._posix.fstat(fd).st_size < segment.size:
@@ -232,17 +245,22 @@ class Replacer:
             digest.sha256.update(data)
             digest.size += len(data)
 
-    def _copy_staged(self, digest: bytes, parent: int, name: str) -> None:
-        posix = self._posix
-        with posix.closing(posix.open_read(name + STAGED, parent)) as source:
+    def _copy_staged(self, plan: Plan, digest: bytes, parent: int, name: str) -> None:
+        """Put a copy in the staged file's place; until it is whole, that stays."""
+        posix, copy = self._posix, segment_name(plan.segments[0].first)
+        with (
+            self._segments(plan, parent, name) as inner,
+            posix.closing(posix.open_read(name + STAGED, parent)) as source,
+        ):
             size = posix.fstat(source).st_size
-            posix.unlink(name + STAGED, parent)
-            with posix.closing(posix.create(name + STAGED, parent)) as target:
+            posix.unlink(copy, inner)
+            with posix.closing(posix.create(copy, inner)) as target:
                 posix.copy(source, target, size, 0)
                 copied = Digest(hashlib.sha256(), 0)
                 self._hash(target, size, copied)
-        if copied.sha256.digest() != digest:
-            raise OSError(errno.EIO, "the staged file reads back other bytes than were written")
+            if copied.sha256.digest() != digest:
+                raise OSError(errno.EIO, "the staged file reads back other bytes than were written")
+            posix.rename(copy, inner, name + STAGED, parent)
 
     def _look(self, parent: int, name: str, size: int) -> Existing | None:
         found = self._posix.stat(name, parent)
@@ -324,26 +342,26 @@ class Replacer:
 
     def _back_up(self, parent: int, name: str) -> None:
         posix = self._posix
-        posix.unlink(name + _NEW_BACKUP, parent)
+        posix.unlink(name + NEW_BACKUP, parent)
         try:
-            posix.link(name, name + _NEW_BACKUP, parent)
+            posix.link(name, name + NEW_BACKUP, parent)
         except OSError as exc:
             if exc.errno not in _NO_LINK:
                 raise
             self._copy_backup(parent, name)
         # A rename between two names of one inode does nothing at all.
         old = posix.stat(name + _BACKUP, parent)
-        new = posix.stat(name + _NEW_BACKUP, parent)
+        new = posix.stat(name + NEW_BACKUP, parent)
         if old is not None and new is not None and old.st_ino == new.st_ino:
-            posix.unlink(name + _NEW_BACKUP, parent)
+            posix.unlink(name + NEW_BACKUP, parent)
         else:
-            posix.rename(name + _NEW_BACKUP, parent, name + _BACKUP, parent)
+            posix.rename(name + NEW_BACKUP, parent, name + _BACKUP, parent)
 
     def _copy_backup(self, parent: int, name: str) -> None:
         posix = self._posix
         with (
             posix.closing(posix.open_read(name, parent)) as source,
-            posix.closing(posix.create(name + _NEW_BACKUP, parent)) as target,
+            posix.closing(posix.create(name + NEW_BACKUP, parent)) as target,
         ):
             info = posix.fstat(source)
             posix.copy(source, target, info.st_size, 0)
@@ -356,7 +374,8 @@ class Replacer:
     def _clean_up(self, plan: Plan) -> None:
         """Remove what the plan leaves behind, whatever became of it."""
         with self._root.parent(plan.target.name) as (parent, name):
-            self._posix.unlink(name + STAGED, parent)
+            for suffix in (NEW_BACKUP, STAGED):
+                self._posix.unlink(name + suffix, parent)
         self._spool.remove(plan.transfer, plan.target.name)
 
 

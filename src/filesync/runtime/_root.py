@@ -17,7 +17,7 @@ from filesync._names import OWN_DIRECTORY
 from filesync.exceptions import FilesDirError, FilesInUseError
 from filesync.runtime._posix import Posix
 
-__all__ = ["BAD_PLACES", "CHUNKS", "STAGED", "Root"]
+__all__ = ["BAD_PLACES", "CHUNKS", "NEW_BACKUP", "STAGED", "Root"]
 
 #: What the system says when the place of a file is the trouble, so that waiting
 #: would not help and other files are not concerned.
@@ -33,6 +33,7 @@ BAD_PLACES = {
 
 STAGED = ".tmp"
 CHUNKS = ".chunks"
+NEW_BACKUP = ".backup.tmp"
 
 
 class Root:

@@ -18,8 +18,9 @@ from attrs import define
 from filesync._effects import AppendChunk
 from filesync._model import TransferKey
 from filesync._plan import Segment
+from filesync.exceptions import FilesDirError
 from filesync.runtime._posix import Posix
-from filesync.runtime._root import CHUNKS, STAGED, Root
+from filesync.runtime._root import CHUNKS, NEW_BACKUP, STAGED, Root
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -64,6 +65,10 @@ class Spool:
         """
         place = effect.transfer, effect.segment
         fd = self._open.get(place)
+        if not effect.data:
+            if fd is None:  # It is not kept: who comes next cuts off a longer past.
+                self._posix.close(self._open_segment(effect))
+            return
         if fd is None:
             fd = self._open_segment(effect)
             self._open[place] = fd
@@ -119,9 +124,18 @@ class Spool:
         Remove what an earlier process left behind.
 
         Only directories named ``<file>.chunks`` that hold nothing but what
-        `append` makes, and the staged file beside each. Kafka has it all.
+        `append` makes, and what a plan stages beside each. Kafka has it all.
+
+        Raises:
+            FilesDirError: Something cannot be removed.
         """
-        self._sweep(self._root.fd)
+        try:
+            self._sweep(self._root.fd)
+        except OSError as exc:
+            raise FilesDirError(
+                f"files-dir {self._root.path} cannot be cleared of what an earlier run left: "
+                f"{exc.strerror or exc}; remove its .chunks directories, or let filesync do so"
+            ) from exc
 
     def _sweep(self, directory: int) -> None:
         posix = self._posix
@@ -134,13 +148,31 @@ class Spool:
                 if not name.endswith(CHUNKS):
                     self._sweep(inner)
                     continue
-                transfers = posix.list(inner)
+                transfers = self._leftovers(inner)
+                if transfers is None:
+                    continue
                 for transfer in transfers:
-                    if _is_transfer(transfer):
-                        self._remove_transfer(inner, transfer)
-                if any(map(_is_transfer, transfers)):
-                    posix.unlink(name.removesuffix(CHUNKS) + STAGED, directory)
+                    self._remove_transfer(inner, transfer)
+                if transfers:
+                    for suffix in (STAGED, NEW_BACKUP):
+                        posix.unlink(name.removesuffix(CHUNKS) + suffix, directory)
             posix.remove_directory(name, directory)
+
+    def _leftovers(self, chunks: int) -> list[str] | None:
+        """Return the transfers in a directory; None: somebody else uses it."""
+        posix = self._posix
+        transfers = posix.list(chunks)
+        for transfer in transfers:
+            if not _is_transfer(transfer):
+                return None
+            try:
+                inner = posix.open_directory(transfer, chunks)
+            except OSError:  # As above.
+                return None
+            with posix.closing(inner):
+                if not all(map(str.isdecimal, posix.list(inner))):
+                    return None
+        return transfers
 
     def _remove_transfer(self, chunks: int, transfer: str) -> None:
         posix = self._posix
@@ -169,15 +201,21 @@ class Spool:
         with posix.closing(inner):
             fd = posix.open_write(segment_name(effect.segment), inner, create=True)
         try:
-            size = posix.fstat(fd).st_size
-            if size < effect.position:
-                raise OSError(errno.EIO, "an earlier chunk of the segment is not stored yet")
-            if size > effect.position:
-                posix.truncate(fd, effect.position)
+            self._cut(fd, effect)
         except OSError:
             posix.close(fd)
             raise
         return fd
+
+    def _cut(self, fd: int, effect: AppendChunk) -> None:
+        """Let the segment end where the chunk begins."""
+        size = self._posix.fstat(fd).st_size
+        if size < effect.position:
+            raise OSError(errno.EIO, "an earlier chunk of the segment is not stored yet")
+        # Behind an empty chunk the next one may stand already: only bytes that
+        # replace others may cut them off.
+        if size > effect.position and effect.data:
+            self._posix.truncate(fd, effect.position)
 
     def _close(self, transfer: TransferKey, first: int) -> None:
         fd = self._open.pop((transfer, first), None)

@@ -260,6 +260,7 @@ class World:
     # What runs on lanes: each ends in one event, whatever happens
 
     def _remove(self, transfer: TransferKey, name: str) -> None:
+        self._replacer.forget(transfer)
         with contextlib.suppress(OSError):  # Swept at the next start, then.
             self._spool.remove(transfer, name)
 

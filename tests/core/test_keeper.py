@@ -1,0 +1,538 @@
+"""The keeper's ledger runs ahead of the journal, and never away from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+import pytest
+from attrs import evolve, frozen
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from filesync._effects import CommitOffsets, SaveJournal
+from filesync._keeper import Keeper
+from filesync._ledger import (
+    Entry,
+    FileCommitted,
+    Ledger,
+    LogSeen,
+    PositionsForgotten,
+    PositionsSaved,
+    Served,
+    decode,
+    encode,
+    replay,
+)
+from filesync._model import CommittedFile, Kind, Origin, TopicPartition
+from filesync._outcomes import FaultSeen
+from filesync.transport import PartitionFound
+
+P0, P1 = TopicPartition("files", 0), TopicPartition("files", 1)
+
+
+def found(
+    source: TopicPartition = P0, topic_id: str | None = "id-1", cluster_id: str | None = "c-1"
+) -> PartitionFound:
+    """Return the news that *source* is there."""
+    return PartitionFound(source=source, start=0, end=0, topic_id=topic_id, cluster_id=cluster_id)
+
+
+def log(topic_id: str | None = "id-1", cluster_id: str | None = "c-1", epoch: int = 0) -> LogSeen:
+    """Return what the journal says of the topic."""
+    return LogSeen(topic="files", topic_id=topic_id, cluster_id=cluster_id, epoch=epoch)
+
+
+def a_file(name: str, sequence: int, origin: Origin | None = None) -> CommittedFile:
+    """Return a committed data file."""
+    return CommittedFile(
+        name=name, kind=Kind.DATA, digest=bytes(32), size=3, sequence=sequence, origin=origin
+    )
+
+
+def written(keeper: Keeper, save: SaveJournal | None) -> tuple[Entry, ...]:
+    """Let *save* end well; return its entries."""
+    assert save is not None
+    assert keeper.saved(save.id, None) is None
+    return save.entries
+
+
+def replayed(entries: Sequence[Entry]) -> Ledger:
+    """Return the ledger that *entries* add up to."""
+    return reduce(replay, entries, Ledger())
+
+
+@pytest.fixture(name="keeper")
+def _keeper() -> Keeper:
+    """Return a keeper that has seen the log, and made that durable."""
+    keeper = Keeper()
+    assert written(keeper, keeper.log_seen(found())) == (log(),)
+    return keeper
+
+
+# The log
+
+
+def test_a_log_is_saved_when_it_is_first_seen(keeper: Keeper) -> None:
+    """Once for all of its partitions, at once in force."""
+    assert keeper.ledger.logs == {"files": log()}
+    assert keeper.log_seen(found()) is None
+    assert keeper.log_seen(found(P1)) is None
+
+
+def test_another_log_of_the_same_name_begins_an_epoch(keeper: Keeper) -> None:
+    """Positions and origins of the old one are forgotten; files are not."""
+    keeper.committed(a_file("a", 1, Origin(source=P0, offset=3)))
+    written(keeper, keeper.save_positions({P0: 4}))
+    assert written(keeper, keeper.log_seen(found(topic_id="id-2"))) == (log("id-2", epoch=1),)
+    assert keeper.ledger.epoch == 1
+    assert keeper.ledger.positions == {}
+    assert keeper.ledger.files == {"a": a_file("a", 1)}
+    assert keeper.log_seen(found(P1, topic_id="id-2")) is None
+
+
+def test_each_other_log_is_an_epoch_of_its_own(keeper: Keeper) -> None:
+    """Epochs count up, whichever way a log starts anew."""
+    written(keeper, keeper.log_seen(found(topic_id="id-2")))
+    written(keeper, keeper.log_cut(P0))
+    assert written(keeper, keeper.log_seen(found(topic_id="id-3"))) == (log("id-3", epoch=3),)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param((None, "c-1"), ("id-1", "c-1"), id="topic"),
+        pytest.param((None, None), ("id-1", "c-1"), id="both"),
+        pytest.param((None, None), (None, "c-1"), id="cluster"),
+        pytest.param(("id-1", None), ("id-1", "c-1"), id="cluster-beside-topic"),
+    ],
+)
+def test_an_id_that_is_learned_later_is_saved(
+    before: tuple[str | None, str | None], after: tuple[str | None, str | None]
+) -> None:
+    """Else another log could not be told from this one; positions stay."""
+    keeper = Keeper()
+    written(keeper, keeper.log_seen(found(P0, *before)))
+    written(keeper, keeper.save_positions({P0: 4}))
+    assert written(keeper, keeper.log_seen(found(P0, *after))) == (log(*after),)
+    assert keeper.ledger.positions == {P0: 4}
+
+
+@pytest.mark.parametrize(
+    "after", [(None, "c-1"), (None, None), ("id-1", None)], ids=["topic", "both", "cluster"]
+)
+def test_an_id_that_cannot_be_told_now_is_not_forgotten(
+    keeper: Keeper, after: tuple[str | None, str | None]
+) -> None:
+    """A broker that fails to say it does not make the log another one."""
+    assert keeper.log_seen(found(P0, *after)) is None
+    assert keeper.ledger.logs == {"files": log()}
+
+
+def test_a_cut_partition_begins_an_epoch(keeper: Keeper) -> None:
+    """Only what was known of that partition is void."""
+    written(keeper, keeper.save_positions({P0: 4, P1: 5}))
+    assert written(keeper, keeper.log_cut(P0)) == (PositionsForgotten(source=P0, epoch=1),)
+    assert keeper.ledger.epoch == 1
+    assert keeper.ledger.positions == {P1: 5}
+
+
+# Files and actions
+
+
+def test_a_commit_is_noted_and_not_written_again(keeper: Keeper) -> None:
+    """Its plan wrote it; the positions that it wrote are not the keeper's to claim."""
+    keeper.committed(a_file("a", 1, Origin(source=P0, offset=3)))
+    assert keeper.ledger.files == {"a": a_file("a", 1, Origin(source=P0, offset=3))}
+    assert keeper.ledger.positions == {}
+    assert keeper.ledger.sequence == 1
+    assert keeper.saving == 0
+    assert not keeper.unsaved
+
+
+def test_a_success_is_saved(keeper: Keeper) -> None:
+    """Up to its sequence nothing wants an action any more."""
+    keeper.committed(a_file("a", 1))
+    keeper.committed(a_file("b", 2))
+    assert written(keeper, keeper.served(1)) == (Served(sequence=1),)
+    assert [file.name for file in keeper.ledger.needs] == ["b"]
+
+
+# Positions
+
+
+def test_positions_are_saved_when_they_moved(keeper: Keeper) -> None:
+    """Once, with the epoch that they are of; what the journal knows is not written again."""
+    written(keeper, keeper.log_cut(P1))
+    assert written(keeper, keeper.save_positions({P0: 4, P1: 5})) == (
+        PositionsSaved(positions={P0: 4, P1: 5}, epoch=1),
+    )
+    assert keeper.save_positions({P0: 4, P1: 5}) is None
+    assert keeper.save_positions({P0: 4}) is None
+    assert keeper.save_positions({}) is None
+    assert keeper.save_positions({P0: 4, P1: 6}) is not None
+
+
+def test_what_is_saved_does_not_change_afterwards(keeper: Keeper) -> None:
+    """An effect holds its own positions."""
+    safe = {P0: 4}
+    save = keeper.save_positions(safe)
+    safe[P0] = 9
+    assert written(keeper, save) == (PositionsSaved(positions={P0: 4}, epoch=0),)
+
+
+def test_the_journal_found_at_start_is_taken_over() -> None:
+    """Positions, files and the epoch go on where they were."""
+    ledger = replayed(
+        [
+            log(),
+            PositionsForgotten(source=P1, epoch=1),
+            PositionsSaved(positions={P0: 4}, epoch=1),
+            FileCommitted(file=a_file("a", 1), positions={}, epoch=1),
+        ]
+    )
+    keeper = Keeper()
+    keeper.open(ledger)
+    assert keeper.ledger == ledger
+    assert keeper.log_seen(found()) is None
+    assert keeper.save_positions({P0: 4}) is None
+    assert written(keeper, keeper.log_cut(P0)) == (PositionsForgotten(source=P0, epoch=2),)
+
+
+# Saves that fail
+
+
+def test_a_save_is_under_way_until_it_ended(keeper: Keeper) -> None:
+    """Whether well or not; the end of the program waits for it."""
+    save = keeper.save_positions({P0: 4})
+    assert save is not None
+    assert keeper.saving == 1
+    assert keeper.saved(save.id, None) is None
+    assert keeper.saving == 0
+
+
+def test_what_could_not_be_saved_goes_with_the_next(keeper: Keeper) -> None:
+    """First, and once; the operator is told each time."""
+    served = keeper.served(1)
+    assert served is not None
+    assert keeper.saved(served.id, "disk full") == FaultSeen(
+        label="journal_failed", detail="disk full; it is tried again"
+    )
+    assert keeper.saving == 0
+    assert keeper.unsaved
+    save = keeper.save_positions({P0: 4})
+    assert save is not None
+    assert save.id != served.id
+    assert save.entries == (Served(sequence=1), PositionsSaved(positions={P0: 4}, epoch=0))
+    assert keeper.saved(save.id, "still full") is not None
+    again = keeper.served(2)
+    assert again is not None
+    assert again.entries == (*save.entries, Served(sequence=2))
+    assert keeper.saved(again.id, None) is None
+    assert keeper.saving == 0
+    assert keeper.save_positions({P0: 4}) is None, "all of it is saved"
+
+
+def test_what_could_not_be_saved_is_tried_again_though_nothing_moved(keeper: Keeper) -> None:
+    """A failed save of positions that stand still since is not forgotten."""
+    save = keeper.save_positions({P0: 4})
+    assert save is not None
+    keeper.saved(save.id, "disk full")
+    again = keeper.save_positions({P0: 4})
+    assert again is not None
+    assert again.entries[0] == PositionsSaved(positions={P0: 4}, epoch=0)
+
+
+def test_entries_become_durable_in_their_order(keeper: Keeper) -> None:
+    """Two partitions are cut: the first save fails, and the second, under way by then, does not."""
+    journal: list[Entry] = [log()]
+    saves: list[SaveJournal | None] = [keeper.log_cut(P0), keeper.log_cut(P1)]
+    for number, save in enumerate(saves):
+        if save is not None:
+            if number:
+                journal += save.entries
+            keeper.saved(save.id, None if number else "disk full")
+    again = keeper.save_positions({P0: 4, P1: 5})
+    assert again is not None
+    journal += again.entries
+    assert replayed(journal) == keeper.ledger
+    assert replayed(journal).positions == {P0: 4, P1: 5}
+
+
+def test_positions_that_came_before_their_epoch_are_written_again(keeper: Keeper) -> None:
+    """The cut could not be saved, so the journal did not take the positions that came behind it."""
+    journal: list[Entry] = [log()]
+    saves: list[SaveJournal | None] = [keeper.log_cut(P0), keeper.save_positions({P0: 4})]
+    for number, save in enumerate(saves):
+        if save is not None:
+            if number:
+                journal += save.entries
+            keeper.saved(save.id, None if number else "disk full")
+    later: list[SaveJournal | None] = [keeper.served(0), keeper.save_positions({P0: 4})]
+    for save in later:
+        if save is not None:
+            journal += save.entries
+            keeper.saved(save.id, None)
+    assert replayed(journal).positions == {P0: 4}
+
+
+# What the broker is told
+
+
+def test_the_broker_is_told_what_it_does_not_know(keeper: Keeper) -> None:
+    """Not twice the same, unless its memory of it is to be renewed."""
+    first = keeper.tell({P0: 4}, again=False)
+    assert first == CommitOffsets(2, {P0: 4})
+    assert keeper.told(None) is None
+    assert keeper.tell({P0: 4}, again=False) is None
+    assert keeper.tell({P0: 4}, again=True) == CommitOffsets(3, {P0: 4})
+    assert keeper.told(None) is None
+    assert keeper.tell({P0: 5}, again=False) == CommitOffsets(4, {P0: 5})
+
+
+def test_the_broker_is_told_one_thing_at_a_time(keeper: Keeper) -> None:
+    """Until it answered nothing else is sent, and of nothing it is told nothing."""
+    assert keeper.tell({}, again=True) is None
+    assert keeper.tell({P0: 4}, again=False) is not None
+    assert keeper.tell({P0: 5}, again=True) is None
+    keeper.told(None)
+    assert keeper.tell({P0: 5}, again=False) is not None
+
+
+def test_what_is_told_does_not_change_afterwards(keeper: Keeper) -> None:
+    """An effect holds its own offsets."""
+    safe = {P0: 4}
+    tell = keeper.tell(safe, again=False)
+    safe[P0] = 9
+    assert tell is not None
+    assert tell.offsets == {P0: 4}
+    keeper.told(None)
+    assert keeper.tell({P0: 9}, again=False) is not None
+
+
+def test_only_the_first_failure_to_tell_is_reported(keeper: Keeper) -> None:
+    """It harms nothing; it is tried again, and reported again once it had worked."""
+    fault = FaultSeen(
+        label="offsets_not_told",
+        detail="lag tools will show old offsets, nothing else is harmed: no such group",
+    )
+    told = []
+    for error in ("no such group", "no such group", None, "no such group"):
+        assert keeper.tell({P0: 4}, again=error is not None) is not None
+        told.append(keeper.told(error))
+    assert told == [fault, None, None, fault]
+
+
+def test_every_effect_has_an_id_of_its_own(keeper: Keeper) -> None:
+    """Saves and tellings are told apart by it."""
+    effects = [
+        keeper.served(1),
+        keeper.tell({P0: 4}, again=False),
+        keeper.save_positions({P0: 4}),
+        keeper.log_cut(P0),
+    ]
+    ids = [effect.id for effect in effects if effect is not None]
+    assert len(set(ids)) == len(ids) > 1
+
+
+# Keeper and journal, side by side
+
+
+@frozen
+class Commit:
+    """A commit under way, and which logs there were when it started."""
+
+    name: str
+    origin: Origin
+    positions: dict[TopicPartition, int]
+    epoch: int
+    logs: dict[TopicPartition, int]
+
+
+class KeeperAndJournal(RuleBasedStateMachine):
+    """
+    Saves and commits end in any order, saves fail, the program is killed.
+
+    Each time a partition starts anew its offsets are lower than all before,
+    so that an offset tells which log it is of, and a stale one would win.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.topic_id = 1
+        self.logs = dict.fromkeys((P0, P1), 0)
+        self.next = {source: self.base(0) for source in self.logs}
+        self.journal = b""
+        self.files: dict[str, int] = {}
+        self.sequence = 0
+        self.boot()
+
+    @staticmethod
+    def base(number: int) -> int:
+        """Return the first offset of the log with that *number*."""
+        return 1_000_000 - 1_000 * number
+
+    def durable(self) -> Ledger:
+        """Return what a restart would find."""
+        entries, size = decode(self.journal)
+        assert size == len(self.journal)
+        return replayed(entries)
+
+    def boot(self) -> None:
+        """Start on what is durable, and look at the log."""
+        self.keeper = Keeper()
+        self.keeper.open(self.durable())
+        self.lane: list[SaveJournal] = []
+        self.ended: list[tuple[int, str | None]] = []
+        self.commits: list[Commit] = []
+        self.committed: list[tuple[CommittedFile, Commit]] = []
+        self.look()
+        for source, position in list(self.keeper.ledger.positions.items()):
+            if position >= self.base(self.logs[source]) + 1_000:
+                self.start(self.keeper.log_cut(source))
+
+    def look(self) -> None:
+        """Let the transport tell which log there is."""
+        for source in self.logs:
+            self.start(self.keeper.log_seen(found(source, f"id-{self.topic_id}")))
+
+    def start(self, save: SaveJournal | None) -> None:
+        """Let the journal's lane perform *save* in its turn."""
+        if save is not None:
+            self.lane.append(save)
+
+    def begin(self, source: TopicPartition) -> None:
+        """Let *source* start anew."""
+        self.logs[source] += 1
+        self.next[source] = self.base(self.logs[source])
+
+    @rule()
+    def recreate(self) -> None:
+        """The topic is another one."""
+        self.topic_id += 1
+        for source in self.logs:
+            self.begin(source)
+        self.look()
+
+    @rule(source=st.sampled_from((P0, P1)))
+    def cut(self, source: TopicPartition) -> None:
+        """A partition is shorter than it was."""
+        self.begin(source)
+        self.start(self.keeper.log_cut(source))
+
+    @rule()
+    def save_positions(self) -> None:
+        """It is time to save how far reading came."""
+        self.start(self.keeper.save_positions(self.next))
+
+    @rule()
+    def serve(self) -> None:
+        """An action covered all that the keeper knows of."""
+        self.start(self.keeper.served(self.keeper.ledger.sequence))
+
+    @rule(name=st.sampled_from("ab"), source=st.sampled_from((P0, P1)))
+    def plan(self, name: str, source: TopicPartition) -> None:
+        """A transfer is whole, and its commit starts."""
+        if any(commit.name == name for commit in self.commits):
+            return
+        origin = Origin(source=source, offset=self.next[source])
+        self.next[source] += 1
+        epoch = self.keeper.ledger.epoch
+        self.commits.append(Commit(name, origin, dict(self.next), epoch, dict(self.logs)))
+
+    @precondition(lambda self: self.commits)
+    @rule(data=st.data())
+    def commit(self, data: st.DataObject) -> None:
+        """One of the commits under way becomes durable."""
+        commit = self.commits.pop(data.draw(st.integers(0, len(self.commits) - 1)))
+        self.sequence += 1
+        self.files[commit.name] = self.sequence
+        file = a_file(commit.name, self.sequence, commit.origin)
+        entry = FileCommitted(file=file, positions=commit.positions, epoch=commit.epoch)
+        self.journal += encode(entry)
+        self.committed.append((self.durable().files[commit.name], commit))
+
+    @precondition(lambda self: self.committed)
+    @rule()
+    def note(self) -> None:
+        """The keeper learns of a commit; the committer says when its log is gone."""
+        file, commit = self.committed.pop(0)
+        source = commit.origin.source
+        if commit.logs[source] != self.logs[source]:
+            file = evolve(file, origin=None)
+        self.keeper.committed(file)
+
+    @precondition(lambda self: self.lane)
+    @rule(error=st.sampled_from([None, None, "disk full"]))
+    def write(self, error: str | None) -> None:
+        """The oldest save is performed, or fails."""
+        save = self.lane.pop(0)
+        if error is None:
+            self.journal += b"".join(map(encode, save.entries))
+        self.ended.append((save.id, error))
+
+    @precondition(lambda self: self.ended)
+    @rule()
+    def hear(self) -> None:
+        """The keeper learns how a save ended."""
+        number, error = self.ended.pop(0)
+        assert (self.keeper.saved(number, error) is None) == (error is None)
+
+    @rule()
+    def crash(self) -> None:
+        """The program is killed, and started again."""
+        self.boot()
+
+    def calm(self) -> bool:
+        """Whether nothing is under way."""
+        return not (self.lane or self.ended or self.committed or self.keeper.unsaved)
+
+    @invariant()
+    def no_stale_position_or_origin_counts(self) -> None:
+        """State that every offset the keeper knows is of the log as it is now."""
+        ledger = self.keeper.ledger
+        origins = [file.origin for file in ledger.files.values() if file.origin is not None]
+        offsets = [(origin.source, origin.offset) for origin in origins]
+        for source, offset in (*ledger.positions.items(), *offsets):
+            base = self.base(self.logs[source])
+            assert base <= offset < base + 1_000
+
+    @invariant()
+    def no_commit_is_lost(self) -> None:
+        """State that what became durable stays it."""
+        durable = self.durable()
+        assert {name: file.sequence for name, file in durable.files.items()} == self.files
+        assert durable.served <= self.keeper.ledger.served
+
+    @invariant()
+    def in_calm_both_agree(self) -> None:
+        """State that a keeper with nothing under way says what the journal says."""
+        if not self.calm():
+            return
+        durable, known = self.durable(), self.keeper.ledger
+        assert durable.epoch == known.epoch
+        assert durable.served == known.served
+        assert durable.files == known.files
+        assert durable.logs["files"].topic_id == f"id-{self.topic_id}"
+        for source, position in known.positions.items():
+            assert durable.positions.get(source, -1) >= position, f"{source} is not durable"
+        for source, position in durable.positions.items():
+            base = self.base(self.logs[source])
+            assert base <= position < base + 1_000, f"{source} is of another log"
+
+    def teardown(self) -> None:
+        """State that in the end, when nothing fails any more, both agree."""
+        for _ in range(3):
+            while self.lane:
+                self.write(None)
+            while self.ended:
+                self.hear()
+            while self.committed:
+                self.note()
+            self.start(self.keeper.save_positions(self.next))
+        assert self.calm()
+        self.in_calm_both_agree()
+        assert self.durable().positions == self.next
+
+
+TestKeeperAndJournal = KeeperAndJournal.TestCase
