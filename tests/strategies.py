@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from filesync._ledger import (
     Entry,
     FileCommitted,
+    FileConfirmed,
     LogSeen,
     PositionsForgotten,
     PositionsSaved,
@@ -211,6 +212,7 @@ def entries() -> st.SearchStrategy[Entry]:
             epoch=epoch,
         ),
         st.builds(FileCommitted, file=committed, positions=positions(), epoch=epoch),
+        st.builds(FileConfirmed, name=st.sampled_from(_FILE_NAMES), origin=origins(), epoch=epoch),
         st.builds(PositionsSaved, positions=positions(), epoch=epoch),
         st.builds(PositionsForgotten, source=st.sampled_from(SOURCES), epoch=epoch),
         st.builds(Served, sequence=sequence),
@@ -232,7 +234,7 @@ def _numbered(drawn: list[Entry]) -> list[Entry]:
                 sequence += 1
                 file = evolve(file, sequence=sequence)
                 history.append(evolve(entry, file=file, epoch=max(0, epoch - entry.epoch)))
-            case PositionsSaved():
+            case PositionsSaved() | FileConfirmed():
                 history.append(evolve(entry, epoch=epoch))
             case LogSeen() | PositionsForgotten():
                 epoch += 1

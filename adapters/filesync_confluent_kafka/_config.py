@@ -10,12 +10,21 @@ Source: docs/reference/settings.md; librdkafka's CONFIGURATION.md.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from filesync import Settings
 from filesync.exceptions import TransportError
 
-__all__ = ["DRIVER", "Config", "admin_config", "consumer_config", "group_of", "read_secret"]
+__all__ = [
+    "DRIVER",
+    "Config",
+    "admin_config",
+    "consumer_config",
+    "fingerprint",
+    "group_of",
+    "read_secret",
+]
 
 #: Under this name the driver is found in ``kafka.options``.
 DRIVER = "confluent-kafka"
@@ -137,6 +146,32 @@ def admin_config(config: Config) -> Config:
     # It knocks less often: two clients together stay below three connects a second.
     calm: Config = {"reconnect.backoff.ms": config["reconnect.backoff.max.ms"]}
     return {name: value for name, value in config.items() if name not in _CONSUMER_ONLY} | calm
+
+
+def fingerprint(settings: Settings) -> bytes:
+    """
+    Return 32 bytes that are others when a password, key or certificate was replaced.
+
+    Raises:
+        TransportError: A file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path, setting in _files(settings):
+        content = _read(path, setting)
+        digest.update(b"%d:%b" % (len(content), content))
+    return digest.digest()
+
+
+def _files(settings: Settings) -> list[tuple[str, str]]:
+    kafka = settings.kafka
+    named = (
+        (kafka.ca_file, "ca-file"),
+        (kafka.cert_file, "cert-file"),
+        (kafka.key_file, "key-file"),
+        (kafka.key_password_file, "key-password-file"),
+        (kafka.sasl_password_file, "sasl-password-file"),
+    )
+    return [(path, setting) for path, setting in named if path is not None]
 
 
 def read_secret(path: str, setting: str) -> str:

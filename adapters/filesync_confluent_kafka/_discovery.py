@@ -129,10 +129,16 @@ class Discovery:
         self._strayed.pop(partition, None)
 
     def stop(self) -> None:
-        """Drop the look that is under way, and with it the admin client."""
+        """Drop the look that is under way, and the hold that it has on the admin client."""
         if self._look is not None:
             self._look.close()
             self._look = None
+
+    def use(self, admin: AdminClient) -> None:
+        """Ask *admin* from now on."""
+        self.stop()
+        self._admin = admin
+        self._due = float("-inf")
 
     def step(self) -> Sequence[Fault]:
         """Go on with the look, if there is one or one is due; return what it found."""
@@ -284,10 +290,10 @@ class Discovery:
         complete = seen.partitions is not None and partitions == self._found and not self._strayed
         self._due = self._clock() + (self._period if complete else self._retry)
         if seen.partitions is not None:
-            where = f" of cluster {seen.cluster_id}" if seen.cluster_id else ""
+            cluster = f" of cluster {seen.cluster_id}" if seen.cluster_id else ""
+            number = "1 partition" if len(partitions) == 1 else f"{len(partitions)} partitions"
             self._weather.seen(
-                f"reading {len(self._found)} partitions of {self._topic!r} "
-                f"at {self._servers}{where}"
+                f"connected to {self._servers}{cluster}; {self._topic!r} has {number}"
             )
         return faults
 

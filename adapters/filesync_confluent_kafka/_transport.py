@@ -12,16 +12,11 @@ throw away the records it has in hand.
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as DriverPartition
-from confluent_kafka.admin import AdminClient
 
 from filesync import Settings, TopicPartition
 from filesync.exceptions import TransportError
@@ -30,14 +25,17 @@ from filesync.transport import (
     Health,
     Matcher,
     OffsetsResult,
+    OutOfRange,
+    PartitionFound,
     PartitionLost,
     Polled,
     TopicRecreated,
+    Unreadable,
 )
 from filesync_confluent_kafka._causes import Cause, Layer, Weather, refusal, text_of
-from filesync_confluent_kafka._config import admin_config, consumer_config, group_of
+from filesync_confluent_kafka._clients import LOGGER, Clients, open_clients
+from filesync_confluent_kafka._config import fingerprint
 from filesync_confluent_kafka._discovery import Discovery
-from filesync_confluent_kafka._offsets import OffsetStore
 from filesync_confluent_kafka._records import Haul, take
 
 __all__ = ["ConfluentKafkaTransport"]
@@ -48,17 +46,11 @@ _SLICE = 0.2
 #: The same while an answer is due in milliseconds.
 _SHORT_SLICE = 0.01
 
-_LOGGER = logging.getLogger("filesync.confluent_kafka")
+#: Seconds between two looks at whether a password or certificate was replaced.
+_RENEW_EVERY = 5.0
 
-
-class _DriverLog:
-    """Takes what librdkafka logs. It says everything again to `error_cb`, so debug is enough."""
-
-    def log(self, _level: int, message: str, *args: object) -> None:
-        """Log one line of the driver's."""
-        # The records in hand are worth more than a line in a log.
-        with contextlib.suppress(Exception):
-            _LOGGER.debug(message, *args)
+#: Seconds that the old clients have to end.
+_RENEW_TIMEOUT = 1.0
 
 
 class ConfluentKafkaTransport:
@@ -78,8 +70,7 @@ class ConfluentKafkaTransport:
         self._servers = ", ".join(settings.kafka.servers)
         self._refresh = refresh
         self._weather = Weather(self._servers)
-        self._consumer: Consumer | None = None
-        self._store: OffsetStore | None = None
+        self._clients: Clients | None = None
         self._discovery: Discovery | None = None
         self._assigned: dict[TopicPartition, DriverPartition] = {}
         self._read: list[DriverPartition] = []
@@ -88,6 +79,8 @@ class ConfluentKafkaTransport:
         self._fatal: str | None = None
         self._woken = False
         self._closed = False
+        self._fingerprint = b""
+        self._renew_at = 0.0
 
     def start(self) -> None:
         """
@@ -96,20 +89,12 @@ class ConfluentKafkaTransport:
         Raises:
             TransportError: An option, a file or a combination cannot be used.
         """
-        if self._closed or self._consumer is not None:
+        if self._closed or self._clients is not None:
             raise TransportError("a transport is started once")
-        config = consumer_config(self._settings)
-        reading: dict[str, Any] = {**config, "error_cb": self._on_error}
-        asking: dict[str, Any] = {**admin_config(config), "error_cb": self._on_admin_error}
-        try:
-            consumer = Consumer(reading, logger=_DriverLog())
-            admin = AdminClient(asking, logger=_DriverLog())
-        except (KafkaException, ValueError, TypeError) as exc:
-            raise TransportError(f"confluent-kafka refuses the settings: {text_of(exc)}") from exc
-        self._consumer = consumer
-        self._store = OffsetStore(admin_config(config), group_of(self._settings))
+        self._fingerprint = fingerprint(self._settings)
+        self._clients = self._open()
         self._discovery = Discovery(
-            admin,
+            self._clients.admin,
             self._topic,
             servers=self._servers,
             weather=self._weather,
@@ -123,6 +108,9 @@ class ConfluentKafkaTransport:
         Raises:
             TransportError: The transport is closed, or the driver gave up.
         """
+        self._usable()
+        if not self._weather.fair:
+            self._renew()
         consumer, discovery = self._usable()
         deadline = time.monotonic() + timeout
         try:
@@ -137,7 +125,7 @@ class ConfluentKafkaTransport:
                 if message is not None:
                     haul = take(message, consumer.consume, self._sources, max_records, wanted)
                     polled = self._polled(consumer, haul)
-                    if polled.positions or polled.faults:
+                    if polled.records or polled.positions or polled.faults:
                         return polled
                 if left <= 0 or self._woken or self._fatal:
                     self._woken = False
@@ -175,12 +163,12 @@ class ConfluentKafkaTransport:
 
     def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> OffsetsResult:
         """Tell the broker *offsets*. From any thread; ends within about 3 s."""
-        store = self._store
-        if store is None:
+        clients = self._clients
+        if clients is None:
             return OffsetsResult(error="the transport is not open")
         if self._weather.troubled(Layer.CONNECTION):
             return OffsetsResult(error=self._weather.health.cause)
-        return store.store(offsets)
+        return clients.store.store(offsets)
 
     def health(self) -> Health:
         """Tell whether the log can be read. Asks nobody."""
@@ -194,31 +182,58 @@ class ConfluentKafkaTransport:
         """End within *timeout* seconds. Closing twice is fine."""
         self._closed = True
         self._weather.trouble(Layer.CONNECTION, Cause("closed"))
-        consumer, self._consumer = self._consumer, None
+        clients, self._clients = self._clients, None
         if self._discovery is not None:
             self._discovery.stop()
-        if self._store is not None:
-            self._store.close()
-        self._store = self._discovery = None
-        if consumer is None:
-            return
-        # It ends in milliseconds; should it ever not, the process may go on.
-        closer = threading.Thread(
-            target=_close, args=(consumer,), name="filesync-confluent-close", daemon=True
-        )
-        closer.start()
-        closer.join(timeout)
+            self._discovery = None
+        if clients is not None:
+            clients.close(timeout)
 
     # -- Inside -------------------------------------------------------------
 
     def _usable(self) -> tuple[Consumer, Discovery]:
         if self._closed:
             raise TransportError("the transport is closed")
-        if self._consumer is None or self._discovery is None:
+        if self._clients is None or self._discovery is None:
             raise TransportError("the transport was not started")
         if self._fatal is not None:
             raise TransportError(f"confluent-kafka gave up: {self._fatal}")
-        return self._consumer, self._discovery
+        return self._clients.consumer, self._discovery
+
+    def _open(self) -> Clients:
+        return open_clients(
+            self._settings, on_error=self._on_error, on_admin_error=self._on_admin_error
+        )
+
+    def _renew(self) -> None:
+        """
+        Open the clients anew where a password or certificate was replaced.
+
+        The driver reads those files once. Who rotates them would have to
+        restart us, and would notice only when a connection is lost.
+        """
+        now = time.monotonic()
+        if now < self._renew_at:
+            return
+        self._renew_at = now + _RENEW_EVERY
+        try:
+            present = fingerprint(self._settings)
+            if present == self._fingerprint:
+                return
+            fresh = self._open()
+        except TransportError:
+            # Written just now, perhaps: the old ones go on meanwhile.
+            LOGGER.debug("cannot renew the connection", exc_info=True)
+            return
+        self._fingerprint = present
+        positions = {source: self._positions[source] for source in self._assigned}
+        old, self._clients = self._clients, fresh
+        if self._discovery is not None:
+            self._discovery.use(fresh.admin)
+        if old is not None:
+            old.close(_RENEW_TIMEOUT)
+        self._assigned.clear()
+        self.assign(positions)
 
     def _polled(self, consumer: Consumer, haul: Haul) -> Polled:
         at_end = self._heed(haul)
@@ -262,7 +277,7 @@ class ConfluentKafkaTransport:
                 self._stray(partition, offset)
             elif name == "GROUP_AUTHORIZATION_FAILED":
                 # Reading needs no group; who tells offsets hears of it.
-                _LOGGER.debug("no right on the group: %s", error.str())
+                LOGGER.debug("no right on the group: %s", error.str())
             else:
                 self._trouble_reading(error)
         return at_end
@@ -281,8 +296,10 @@ class ConfluentKafkaTransport:
             match fault:
                 case TopicRecreated():
                     self._unassign(list(self._assigned))
-                case PartitionLost(source=source) if source in self._assigned:
-                    self._unassign([source])
+                case PartitionLost(source=source) | OutOfRange(source=source):
+                    self._unassign([each for each in self._assigned if each == source])
+                case PartitionFound() | Unreadable():
+                    pass  # Whoever is told decides.
 
     def _unassign(self, sources: Sequence[TopicPartition]) -> None:
         consumer, _ = self._usable()
@@ -292,6 +309,8 @@ class ConfluentKafkaTransport:
             consumer.incremental_unassign(leaving)
 
     def _on_error(self, error: KafkaError) -> None:
+        if self._closed:
+            return
         try:
             if error.fatal():
                 self._fatal = text_of(error)
@@ -299,17 +318,10 @@ class ConfluentKafkaTransport:
                 self._trouble_reading(error)
             else:
                 self._weather.connection_failed(error.name(), error.str())
-        except Exception:
-            _LOGGER.debug("an error could not be told", exc_info=True)
+        except Exception:  # noqa: BLE001 - were it raised, records in hand would be lost
+            LOGGER.debug("an error could not be told", exc_info=True)
 
     def _on_admin_error(self, error: KafkaError) -> None:
         # That its connection was closed means nothing; why it failed may.
         if error.name() != "_ALL_BROKERS_DOWN":
             self._on_error(error)
-
-
-def _close(consumer: Consumer) -> None:
-    try:
-        consumer.close()
-    except (KafkaException, RuntimeError):
-        _LOGGER.debug("the reading client did not close", exc_info=True)

@@ -23,17 +23,16 @@ Source: docs/explanation/delivery.md; the scenarios S1-S15 in tests/core.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Protocol
 
-from attrs import Factory, define, field, frozen
+from attrs import frozen
 
 from filesync._effects import AppendChunk, DropTransfer
-from filesync._ended import PAGE, Ended, Identity, Pages, fingerprint, identify, is_named
-from filesync._model import Chunk, Claims, Origin, Target, TopicPartition, TransferKey
+from filesync._ended import PAGE, Ended, Identity, fingerprint, identify, is_named
+from filesync._model import Chunk, Origin, Target, TopicPartition, TransferKey
 from filesync._outcomes import Ending, RecordRefused, TransferEnded
-from filesync._plan import Segment
-from filesync.exceptions import MalformedRecordError, QuotaExceededError
+from filesync._transfer import OpenTransfer, Whole
+from filesync.exceptions import MalformedRecordError
 
 __all__ = ["Assembler", "Dropped", "Limits", "Whole"]
 
@@ -66,28 +65,6 @@ class Limits(Protocol):
 
 
 @frozen(kw_only=True)
-class Whole:
-    """
-    A transfer of which every chunk is stored.
-
-    Attributes:
-        key: Where its segments are.
-        target: The file it is a version of.
-        segments: In the order of the file.
-        claims: What the sender says about the whole.
-        origin: Its first record that was read.
-        sources: The partitions that it pins.
-    """
-
-    key: TransferKey
-    target: Target
-    segments: tuple[Segment, ...]
-    claims: Claims
-    origin: Origin
-    sources: tuple[TopicPartition, ...]
-
-
-@frozen(kw_only=True)
 class Dropped:
     """A transfer will never be whole; *outcome* says why."""
 
@@ -99,66 +76,6 @@ class Dropped:
 Step = AppendChunk | DropTransfer | Whole | Dropped | RecordRefused
 
 
-@define(kw_only=True)
-class _Open:
-    """A transfer that still misses chunks."""
-
-    key: TransferKey
-    target: Target
-    count: int
-    claims: Claims
-    origin: Origin
-    opened_at: float
-    touched_at: float
-    last: Origin
-    sources: dict[TopicPartition, None]
-    pages: Pages = Factory(Pages)
-    received: int = 0
-    size: int = 0
-    #: Index that continues a segment -> first index of that segment.
-    ends: dict[int, int] = field(factory=dict)
-    #: First index of a segment -> its chunks, its bytes.
-    chunks: dict[int, int] = field(factory=dict)
-    bytes: dict[int, int] = field(factory=dict)
-
-    def append(self, chunk: Chunk, mark: int) -> AppendChunk:
-        index, length = chunk.index, len(chunk.data)
-        first = self.ends.pop(index, index)
-        position = self.bytes.get(first, 0)
-        self.ends[index + 1] = first
-        self.chunks[first] = self.chunks.get(first, 0) + 1
-        self.bytes[first] = position + length
-        self.pages.put(index, mark)
-        self.received += 1
-        self.size += length
-        self.last = chunk.origin
-        self.sources[chunk.origin.source] = None
-        return AppendChunk(self.key, self.target.name, first, position, chunk.data)
-
-    def whole(self) -> Whole:
-        segments = []
-        first = 0
-        while first < self.count:
-            segments.append(Segment(first, self.bytes[first]))
-            first += self.chunks[first]
-        return Whole(
-            key=self.key,
-            target=self.target,
-            segments=tuple(segments),
-            claims=self.claims,
-            origin=self.origin,
-            sources=tuple(self.sources),
-        )
-
-    def missing(self, most: int) -> Iterator[int]:
-        for index in range(self.count):
-            if not self.pages.get(index):
-                yield index
-                most -= 1
-                if not most:
-                    return
-
-
 class Assembler:
     """
     The open transfers, and a bounded memory of those that ended.
@@ -168,10 +85,12 @@ class Assembler:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._open: dict[Identity, _Open] = {}
+        self._open: dict[Identity, OpenTransfer] = {}
         self._names: dict[str, dict[Identity, None]] = {}
         self._ended = Ended(limits.remembered)
         self._newest: dict[TopicPartition, tuple[int, float]] = {}
+        #: Partitions that are read from the middle, and the files of which a head was seen.
+        self._heads: dict[TopicPartition, set[str]] = {}
         self._tracked = 0
         self._spooled = 0
         self._turn = 0
@@ -192,13 +111,7 @@ class Assembler:
 
         Raises:
             MalformedRecordError: It contradicts the transfer that it names.
-            QuotaExceededError: There is no room for it.
         """
-        if len(chunk.data) > self._limits.chunk_bytes:
-            raise QuotaExceededError(
-                f"{target.name}: a chunk of {len(chunk.data)} bytes; "
-                f"limits.chunk-bytes allows {self._limits.chunk_bytes}"
-            )
         identity = identify(chunk, target)
         opened = self._open.get(identity)
         mark = fingerprint(chunk.data)
@@ -209,16 +122,31 @@ class Assembler:
             seen = opened.pages.get(chunk.index)
             if seen and (is_named(chunk) or (chunk.index and seen == mark)):
                 return []
-            if seen or opened.claims != chunk.claims:
+            if is_named(chunk) and len(chunk.data) > self._limits.chunk_bytes:
+                # A good one may come: its sender says which transfer it is for.
+                too_large = self._no_room_for(chunk) or ""
+                return [_refused(chunk, target, Ending.REFUSED_QUOTA, too_large)]
+            if opened.headless and chunk.index == 0:
+                detail = "its first chunks were gone from the log before they were read"
+                steps += self._drop(identity, opened, Ending.HEAD_MISSING, detail)
+                opened = None
+            elif seen or opened.claims != chunk.claims:
                 detail = "the sender started again"
                 steps += self._drop(identity, opened, Ending.SUPERSEDED, detail)
                 opened = None
         else:
             late = self._ended.late(identity, chunk, mark)
             if late is not None:
-                return [_refused(chunk, target, late)]
+                return [_refused(chunk, target, late, "it belongs to a transfer that ended")]
+        if chunk.index == 0:
+            self._head_seen(chunk.origin.source, target.name)
         if opened is None:
-            opened = self._begin(identity, chunk, target, at)
+            refusal = self._no_room_for(chunk)
+            if refusal is not None:
+                # Its other chunks must not look like the start of something.
+                self._ended.failed(identity, Ending.REFUSED_QUOTA)
+                return [*steps, _refused(chunk, target, Ending.REFUSED_QUOTA, refusal)]
+            opened = self._begin(identity, chunk, target, mark, at)
         return steps + self._take(identity, opened, chunk, mark, at)
 
     def supersede(self, name: str, origin: Origin) -> list[Step]:
@@ -238,6 +166,13 @@ class Assembler:
                 return self._drop(identity, opened, Ending.REFUSED_NAME, why)
         return []
 
+    def begin(self, source: TopicPartition, *, boundary: bool) -> None:
+        """Reading of *source* begins, at a *boundary* of transfers or in the middle of some."""
+        if boundary:
+            self._heads.pop(source, None)
+        else:
+            self._heads[source] = set()
+
     def note(self, source: TopicPartition, offset: int, timestamp: float) -> None:
         """The log of *source* has come as far as *offset*, at record time *timestamp*."""
         before = self._newest.get(source, (0, 0.0))
@@ -256,37 +191,51 @@ class Assembler:
                     f"missing: {', '.join(some[:10])}{more}; send the file again"
                 )
                 ending = Ending.EXPIRED if opened.pages.get(0) else Ending.HEAD_MISSING
+                if opened.repeats and opened.received == 1:
+                    ending, detail = Ending.LATE_DUPLICATE, "nothing followed it"
+                # It was sent backwards, after one that ended badly: the next is heard.
+                backwards = opened.received == 1 and self._ended.ignored(identity)
                 steps += self._drop(identity, opened, ending, detail)
+                if backwards:
+                    self._ended.forget(identity)
         return steps
 
     def forget(self, source: TopicPartition, why: str) -> list[Step]:
         """*source* starts anew: end what was read of it."""
         self._turn += 1
         self._newest.pop(source, None)
+        self.begin(source, boundary=False)
         steps: list[Step] = []
         for identity, opened in tuple(self._open.items()):
             if source in opened.sources:
                 steps += self._drop(identity, opened, Ending.HEAD_MISSING, why)
+                # All of it may be read again.
+                self._ended.forget(identity)
         self._ended.forget_source(source)
         return steps
 
-    def _begin(self, identity: Identity, chunk: Chunk, target: Target, at: float) -> _Open:
+    def _no_room_for(self, chunk: Chunk) -> str | None:
+        """Say why no transfer may be opened for *chunk*; None: one may."""
         limits = self._limits
-        refusal = None
-        if chunk.count > limits.chunks_per_file:
-            refusal = (
-                f"{chunk.count} chunks; limits.chunks-per-file allows {limits.chunks_per_file}"
+        if len(chunk.data) > limits.chunk_bytes:
+            return (
+                f"a chunk of {len(chunk.data)} bytes; "
+                f"limits.chunk-bytes allows {limits.chunk_bytes}"
             )
-        elif (chunk.claims.size or 0) > limits.file_bytes:
-            refusal = f"{chunk.claims.size} bytes; limits.file-bytes allows {limits.file_bytes}"
-        elif chunk.count > 1 and len(self._open) >= limits.open_transfers:
-            refusal = f"limits.open-transfers ({limits.open_transfers}) is reached"
-        elif not self._has_page():
-            refusal = f"limits.tracked-chunks ({limits.tracked_chunks}) is reached"
-        if refusal is not None:
-            self._ended.failed(identity, Ending.REFUSED_QUOTA)
-            raise QuotaExceededError(f"{target.name}: {refusal}")
-        opened = _Open(
+        if chunk.count > limits.chunks_per_file:
+            return f"{chunk.count} chunks; limits.chunks-per-file allows {limits.chunks_per_file}"
+        if (chunk.claims.size or 0) > limits.file_bytes:
+            return f"{chunk.claims.size} bytes; limits.file-bytes allows {limits.file_bytes}"
+        if chunk.count > 1 and len(self._open) >= limits.open_transfers:
+            return f"limits.open-transfers ({limits.open_transfers}) is reached"
+        if chunk.count > 1 and not self._has_page():
+            return f"limits.tracked-chunks ({limits.tracked_chunks}) is reached"
+        return None
+
+    def _begin(
+        self, identity: Identity, chunk: Chunk, target: Target, mark: int, at: float
+    ) -> OpenTransfer:
+        opened = OpenTransfer(
             key=TransferKey(chunk.origin.source.partition, chunk.origin.offset, self._turn),
             target=target,
             count=chunk.count,
@@ -296,19 +245,23 @@ class Assembler:
             touched_at=at,
             last=chunk.origin,
             sources={},
+            headless=self._may_be_headless(chunk, target),
+            repeats=self._ended.repeats(identity, chunk, mark),
         )
         self._open[identity] = opened
         self._names.setdefault(target.name, {})[identity] = None
         return opened
 
     def _take(
-        self, identity: Identity, opened: _Open, chunk: Chunk, mark: int, at: float
+        self, identity: Identity, opened: OpenTransfer, chunk: Chunk, mark: int, at: float
     ) -> list[Step]:
         limits = self._limits
         length = len(chunk.data)
-        new_page = opened.pages.needs_page(chunk.index)
+        new_page = opened.count > 1 and opened.pages.needs_page(chunk.index)
         refusal = None
-        if opened.size + length > limits.file_bytes:
+        if length > limits.chunk_bytes:
+            refusal = f"a chunk of {length} bytes; limits.chunk-bytes allows {limits.chunk_bytes}"
+        elif opened.size + length > limits.file_bytes:
             refusal = f"more than limits.file-bytes ({limits.file_bytes})"
         elif self._spooled + length > limits.spool_bytes:
             refusal = f"limits.spool-bytes ({limits.spool_bytes}) is reached"
@@ -328,10 +281,11 @@ class Assembler:
             steps.append(opened.whole())
         return steps
 
-    def _drop(self, identity: Identity, opened: _Open, ending: Ending, detail: str) -> list[Step]:
+    def _drop(
+        self, identity: Identity, opened: OpenTransfer, ending: Ending, detail: str
+    ) -> list[Step]:
         self._close(identity, opened)
-        if ending is not Ending.SUPERSEDED or opened.claims.transfer_id is not None:
-            self._ended.failed(identity, ending)
+        self._ended.failed(identity, ending)
         outcome = TransferEnded(
             ending=ending, name=opened.target.name, origin=opened.origin, detail=detail
         )
@@ -340,14 +294,33 @@ class Assembler:
             Dropped(key=opened.key, sources=tuple(opened.sources), outcome=outcome),
         ]
 
-    def _close(self, identity: Identity, opened: _Open) -> None:
+    def _close(self, identity: Identity, opened: OpenTransfer) -> None:
         del self._open[identity]
         names = self._names[opened.target.name]
         del names[identity]
         if not names:
             del self._names[opened.target.name]
         self._spooled -= opened.size
-        self._tracked -= len(opened.pages)
+        self._tracked -= opened.tracked
+
+    def _may_be_headless(self, chunk: Chunk, target: Target) -> bool:
+        """
+        Whether *chunk* may be the tail of a transfer of which the head is gone.
+
+        It must not be joined by the head of the next one. Once a head of the
+        file was seen, what follows is whole.
+        """
+        heads = self._heads.get(chunk.origin.source)
+        if heads is None or chunk.index == 0 or is_named(chunk):
+            return False
+        return target.name not in heads
+
+    def _head_seen(self, source: TopicPartition, name: str) -> None:
+        heads = self._heads.get(source)
+        if heads is not None:
+            if len(heads) >= self._limits.remembered:
+                heads.clear()
+            heads.add(name)
 
     def _has_page(self) -> bool:
         """Whether one more page may be tracked; what ended makes room."""
@@ -355,7 +328,7 @@ class Assembler:
             return True
         return self._ended.free_page()
 
-    def _overdue(self, opened: _Open, at: float, *, caught_up: bool) -> str | None:
+    def _overdue(self, opened: OpenTransfer, at: float, *, caught_up: bool) -> str | None:
         limits, last = self._limits, opened.last
         offset, timestamp = self._newest.get(last.source, (0, 0.0))
         if offset - last.offset > limits.expire_offsets:
@@ -369,7 +342,7 @@ class Assembler:
         return None
 
 
-def _agree(opened: _Open, chunk: Chunk) -> None:
+def _agree(opened: OpenTransfer, chunk: Chunk) -> None:
     if opened.count != chunk.count:
         raise MalformedRecordError(
             f"{opened.target.name}: chunk {chunk.index + 1} of {chunk.count}, "
@@ -382,10 +355,10 @@ def _agree(opened: _Open, chunk: Chunk) -> None:
         )
 
 
-def _refused(chunk: Chunk, target: Target, ending: Ending) -> RecordRefused:
+def _refused(chunk: Chunk, target: Target, ending: Ending, why: str) -> RecordRefused:
     return RecordRefused(
         ending=ending,
         source=chunk.origin.source,
         offset=chunk.origin.offset,
-        detail=f"{target.name}: chunk {chunk.index + 1} of {chunk.count} of a transfer that ended",
+        detail=f"{target.name}, chunk {chunk.index + 1} of {chunk.count}: {why}",
     )

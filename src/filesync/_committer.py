@@ -25,11 +25,11 @@ from typing import TypeVar
 
 from attrs import evolve, frozen
 
-from filesync._assembler import Whole
 from filesync._effects import DropTransfer
 from filesync._model import CommittedFile, Kind, Origin, TopicPartition, TransferKey
 from filesync._outcomes import CommitRetried, Ending, TransferEnded
 from filesync._plan import Committed, Failed, PlanResult
+from filesync._transfer import Whole
 
 __all__ = ["Committer", "Settled"]
 

@@ -89,6 +89,9 @@ class Ended:
         self._most = most
         self._past: OrderedDict[Identity, _Past] = OrderedDict()
         self._unnamed: dict[str, Identity] = {}
+        #: Those that are remembered with fingerprints, oldest first.
+        self._paged: OrderedDict[Identity, None] = OrderedDict()
+        self._ignored: set[Identity] = set()
         self.tracked = 0
 
     def late(self, identity: Identity, chunk: Chunk, value: int) -> Ending | None:
@@ -101,13 +104,23 @@ class Ended:
         # Without an id a first chunk may always be the start of a new version.
         if chunk.index == 0 or (past.pages and past.pages.get(chunk.index) != value):
             return None
+        self._ignored.add(identity)
         return past.ending
+
+    def ignored(self, identity: Identity) -> bool:
+        """Whether a chunk by the four headers alone came too late since the last ending."""
+        return identity in self._ignored
+
+    def repeats(self, identity: Identity, chunk: Chunk, value: int) -> bool:
+        """Whether *chunk*, by the four headers alone, is the same as in the version before."""
+        past = self._past.get(identity)
+        return past is not None and past.pages.get(chunk.index) == value
 
     def whole(self, identity: Identity, chunk: Chunk, pages: Pages) -> None:
         """Remember that *chunk* made its transfer whole."""
         before = self._unnamed.get(identity[1])
         if before is not None:
-            self._forget(before)
+            self.forget(before)
         if is_named(chunk):
             self._keep(identity, _Past(ending=Ending.LATE_DUPLICATE))
         elif chunk.count > 1:
@@ -121,26 +134,36 @@ class Ended:
     def forget_source(self, source: TopicPartition) -> None:
         """Forget what was read of *source*."""
         for identity in [known for known in self._past if known[0] == source]:
-            self._forget(identity)
+            self.forget(identity)
 
     def free_page(self) -> bool:
         """Forget, oldest first, until a page is free; say whether one is."""
-        before = self.tracked
-        while self._past and self.tracked == before:
-            self._forget(next(iter(self._past)))
-        return self.tracked < before
+        oldest = next(iter(self._paged), None)
+        if oldest is None:
+            return False
+        self.forget(oldest)
+        return True
 
     def _keep(self, identity: Identity, past: _Past) -> None:
         if identity in self._past:
             old = self._past.pop(identity)
             self.tracked -= len(old.pages)
         self._past[identity] = past
-        self.tracked += len(past.pages)
+        self._paged.pop(identity, None)
+        self._ignored.discard(identity)
+        if past.pages:
+            self._paged[identity] = None
+            self.tracked += len(past.pages)
         if len(self._past) > self._most:
-            self._forget(next(iter(self._past)))
+            self.forget(next(iter(self._past)))
 
-    def _forget(self, identity: Identity) -> None:
-        past = self._past.pop(identity)
+    def forget(self, identity: Identity) -> None:
+        """Forget one transfer; it may be unknown."""
+        past = self._past.pop(identity, None)
+        if past is None:
+            return
         self.tracked -= len(past.pages)
+        self._paged.pop(identity, None)
+        self._ignored.discard(identity)
         if self._unnamed.get(identity[1]) == identity:
             del self._unnamed[identity[1]]

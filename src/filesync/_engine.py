@@ -30,7 +30,7 @@ from types import MappingProxyType
 from filesync import _effects as fx
 from filesync._actions import Actions
 from filesync._alarms import Alarm, Alarms
-from filesync._assembler import Dropped, Whole
+from filesync._assembler import Dropped
 from filesync._committer import Committer, Settled
 from filesync._intake import Intake
 from filesync._keeper import Keeper
@@ -50,6 +50,7 @@ from filesync._reading import Reading
 from filesync._settings import Settings, Start
 from filesync._shutdown import Shutdown, Step
 from filesync._stats import Stats
+from filesync._transfer import Whole
 from filesync.daemon import ActionResult
 from filesync.transport import (
     Fault,
@@ -92,7 +93,9 @@ class Engine:
         self._intake = Intake(settings)
         self._committer = Committer(holding=True)
         self._keeper = Keeper()
-        self._reading = Reading(self._keeper, settings.kafka.start is Start.LATEST)
+        self._reading = Reading(
+            self._keeper, self._intake.assembler, settings.kafka.start is Start.LATEST
+        )
         self._actions = Actions(
             settings.schedule, settings.schedule.timeout, lambda: self._keeper.ledger
         )

@@ -14,7 +14,6 @@ from filesync._outcomes import Ending, RecordRefused
 from filesync._settings import RouteBy, Settings
 from filesync.exceptions import (
     MalformedRecordError,
-    QuotaExceededError,
     RecordError,
     RefusedByPolicyError,
     RefusedNameError,
@@ -24,7 +23,6 @@ __all__ = ["Intake"]
 
 _ENDINGS: dict[type[RecordError], Ending] = {
     MalformedRecordError: Ending.MALFORMED,
-    QuotaExceededError: Ending.REFUSED_QUOTA,
     RefusedNameError: Ending.REFUSED_NAME,
     RefusedByPolicyError: Ending.REFUSED_POLICY,
 }

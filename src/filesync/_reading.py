@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
+from filesync._assembler import Assembler
 from filesync._catchup import CatchUp
 from filesync._effects import Assign, Report, SaveJournal
 from filesync._keeper import Keeper
@@ -27,6 +28,7 @@ class Reading:
 
     Attributes:
         keeper: Of the ledger, which has the positions of the last run.
+        assembler: Is told where reading begins.
         from_end: Whether an unknown partition is read from its end; once
             caught up, what is new is read from its start.
         positions: How far each partition is read, and what pins it.
@@ -35,6 +37,7 @@ class Reading:
     """
 
     keeper: Keeper
+    assembler: Assembler
     from_end: bool
     positions: Positions = field(factory=Positions)
     catchup: CatchUp = field(factory=CatchUp)
@@ -62,6 +65,7 @@ class Reading:
         latest = self.from_end and self.catching_up
         resumed = resume(source, position, start=start, end=end, latest=latest)
         self.positions.start(source, resumed.position)
+        self.assembler.begin(source, boundary=resumed.boundary)
         if self.catching_up:
             self.catchup.expect(source, resumed.position, end)
         effects: list[SaveJournal | Assign | Report] = []

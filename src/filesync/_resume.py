@@ -26,11 +26,14 @@ class Resumed:
 
     Attributes:
         position: Read from here.
+        boundary: Whether no transfer is cut in two by it: it was saved as a
+            safe position, or is the very first offset.
         cut: Whether the log is shorter than it was: its order is void.
         told: What the operator should know, if anything.
     """
 
     position: int
+    boundary: bool
     cut: bool = False
     told: FaultSeen | None = None
 
@@ -49,10 +52,12 @@ def resume(
         latest: Whether an unknown position means the end rather than the start.
     """
     if position is None:
-        return Resumed(position=end if latest else start)
+        position = end if latest else start
+        return Resumed(position=position, boundary=position == 0)
     if position < start:
         return Resumed(
             position=start,
+            boundary=False,
             told=FaultSeen(
                 label="log_gap",
                 detail=f"{start - position} records of {source}, from offset {position}, were "
@@ -62,6 +67,7 @@ def resume(
     if position > end:
         return Resumed(
             position=start,
+            boundary=start == 0,
             cut=True,
             told=FaultSeen(
                 label="log_truncated",
@@ -69,4 +75,4 @@ def resume(
                 "the log was cut, and is read from its start again",
             ),
         )
-    return Resumed(position=position)
+    return Resumed(position=position, boundary=True)

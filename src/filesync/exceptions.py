@@ -18,7 +18,6 @@ __all__ = [
     "InvalidTransitionError",
     "JournalError",
     "MalformedRecordError",
-    "QuotaExceededError",
     "RecordError",
     "RefusedByPolicyError",
     "RefusedNameError",
@@ -45,10 +44,6 @@ class RefusedNameError(RecordError):
 
 class RefusedByPolicyError(RecordError):
     """The settings list which files may be written, and this is none of them."""
-
-
-class QuotaExceededError(RecordError):
-    """A limit of the settings leaves no room for what the record announces."""
 
 
 class InvalidConfigurationError(FileSyncError):

@@ -224,6 +224,33 @@ def test_a_removed_head_is_told_and_the_rest_is_read(host: Simulation) -> None:
     assert "1 records" in str(gaps[0])
 
 
+def test_a_headless_tail_is_never_joined_by_the_next_head(host: Simulation) -> None:
+    """S9: the first chunk is gone, the tail is there, a new version follows: only that one."""
+    host.starts[P0] = 7
+    host.send_file("a.rpz", [b"A1", b"A2", b"A3"], order=[1, 2])
+    host.send_file("a.rpz", [b"B1", b"B2", b"B3"])
+    host.send_file("b.rpz", [b"1", b"2", b"3"], order=[2, 0, 1])
+    host.send_file("a.rpz", [b"C1", b"C2", b"C3"], order=[2, 1, 0])
+    host.run(60)
+    assert host.disk == {"a.rpz": b"C1C2C3"}
+    assert sorted(host.endings("a.rpz")) == ["committed", "head_missing", "superseded"]
+    assert host.endings("b.rpz") == ["head_missing"], "refused rather than guessed"
+
+
+def test_a_tail_is_never_read_without_its_head_after_a_restart(host: Simulation) -> None:
+    """An older pin lies inside a transfer that ended: it is read again from its head."""
+    host.run()
+    host.send_file("a.rpz", [b"A1", b"A2"], order=[0])
+    host.send_file("b.rpz", [b"b", b"B"], order=[0])
+    host.send_file("a.rpz", [b"A1", b"A2"], order=[1])
+    host.run(60)
+    host.crash()
+    host.send_file("a.rpz", [b"N1", b"N2"])
+    host.run(60)
+    assert host.reading == {P0: 5}
+    assert host.disk == {"a.rpz": b"N1N2"}
+
+
 def test_a_cut_log_is_read_again_and_newer_files_win(host: Simulation) -> None:
     """A log that is shorter than the position is told, and its order is void."""
     host.run()

@@ -21,6 +21,7 @@ from filesync._effects import CommitFile, RunAction
 from filesync._outcomes import TransferEnded
 from filesync.daemon import Refused, Served, Unknown, Unreachable
 
+#: Sent with id and generation; by the four headers alone; with an id alone.
 NAMES = ("a.rpz", "b.rpz", "c.yaml")
 STEPS = 150
 
@@ -42,37 +43,39 @@ class History:
     """
     One host, two partitions, three files; each file uses one partition.
 
-    Transfers with an id are sent side by side, shuffled, repeated and
-    abandoned at will; one without an id is sent in order and alone.
+    Transfers with an id are sent side by side, shuffled and abandoned at
+    will, with a generation also repeated; one without an id is sent in order
+    and alone. How old a version is, is told by its generation, else by the
+    offset of its first record.
     """
 
     chance: random.Random
     host: Simulation
     sending: list[Sending] = field(factory=list)
-    #: By name: (offset of the first record, bytes) of every complete version.
+    #: By name: age and bytes of every complete version.
     complete: dict[str, dict[int, bytes]] = field(factory=lambda: {name: {} for name in NAMES})
     started: int = 0
 
     def begin(self) -> None:
         name = self.chance.choice(NAMES)
-        named = self.chance.random() < 0.6
+        named = name != "b.rpz"
         others = [sending for sending in self.sending if sending.name == name]
         if len(others) >= 3:
             return
-        if not named or any(not sending.identity for sending in others):
+        if not named:
             # Without an id a sender is alone: what came before is abandoned.
             self.sending = [sending for sending in self.sending if sending.name != name]
         count = self.chance.choice([1, 1, 2, 3, 4])
         order = list(range(count))
         if named:
             self.chance.shuffle(order)
-            if self.chance.random() < 0.3:
+            if name == "a.rpz" and self.chance.random() < 0.3:
                 order.insert(self.chance.randrange(count + 1), self.chance.randrange(count))
         self.started += 1
         pieces = [b"%d%s" % (index, self.chance.choice([b"x", b"y"])) for index in range(count)]
         if self.chance.random() < 0.7:
             pieces[-1] += b"v%d" % self.started
-        identity = b"t%d" % self.started if named else b""
+        identity = b"%d" % self.started if named else b""
         self.sending.append(Sending(name, pieces, order, identity))
 
     def send(self) -> None:
@@ -92,13 +95,16 @@ class History:
             headers += [("total-chunks", b"%d" % count), ("chunk-index", b"%d" % (index + 1))]
         if sending.identity:
             headers.append(("transfer-id", sending.identity))
+        if sending.name == "a.rpz":
+            headers.append(("generation", sending.identity))
         partition = NAMES.index(sending.name) % 2
         record = self.host.send(headers, sending.pieces[index], partition=partition)
         if sending.start is None:
             sending.start = record.offset
         sending.sent.add(index)
         if len(sending.sent) == count:
-            self.complete[sending.name][sending.start] = b"".join(sending.pieces)
+            age = int(sending.identity) if sending.name == "a.rpz" else sending.start
+            self.complete[sending.name][age] = b"".join(sending.pieces)
 
     def noise(self) -> None:
         host = self.chance.choice([b"ns1", b"ns2"])
@@ -195,9 +201,9 @@ def play(seed: int) -> None:
     committed: dict[str, int] = {}
     for outcome in history.host.outcomes:
         if isinstance(outcome, TransferEnded) and outcome.ending.value == "committed":
-            before = committed.get(outcome.name, -1)
-            assert outcome.origin.offset >= before, f"{outcome.name} went back"
-            committed[outcome.name] = outcome.origin.offset
+            age = outcome.origin.generation or outcome.origin.offset
+            assert age >= committed.get(outcome.name, -1), f"{outcome.name} went back"
+            committed[outcome.name] = age
     history.end()
 
 

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from filesync._ledger import (
     Entry,
     FileCommitted,
+    FileConfirmed,
     Ledger,
     LogSeen,
     PositionsForgotten,
@@ -62,6 +63,7 @@ EVERYTHING: Sequence[Entry] = (
         epoch=0,
     ),
     FileCommitted(file=committed("a", 18), positions={}, epoch=0),
+    FileConfirmed(name="a", origin=Origin(source=P1, offset=5), epoch=0),
     PositionsSaved(positions={P0: 9, OTHER: 0}, epoch=3),
     PositionsForgotten(source=P1, epoch=4),
     LogSeen(topic="other", topic_id=None, cluster_id=None, epoch=4),
@@ -125,6 +127,7 @@ def test_a_line_is_a_checksum_and_json() -> None:
             "positions": [],
             "epoch": 0,
         },
+        {"v": 1, "same": "a", "origin": ["files", 1, 5, None, None], "epoch": 0},
         {"v": 1, "positions": [["files", 0, 9], ["other", 0, 0]], "epoch": 3},
         {"v": 1, "forget": ["files", 1], "epoch": 4},
         {"v": 1, "log": ["other", None, None], "epoch": 4},
@@ -200,6 +203,7 @@ def test_a_file_system_full_of_zeros_is_a_torn_tail() -> None:
         pytest.param({"v": 1, "wanted": 18}, id="of-an-unknown-kind"),
         pytest.param({"v": 1, "log": ["files"], "epoch": 0}, id="a-log-without-ids"),
         pytest.param({"v": 1, "positions": []}, id="positions-of-no-epoch"),
+        pytest.param({"v": 1, "same": "a", "epoch": 0}, id="the-same-from-nowhere"),
         pytest.param([1], id="a-list"),
     ],
 )
@@ -225,6 +229,7 @@ def test_an_entry_of_a_newer_filesync_is_not_passed_over(body: Any) -> None:
         pytest.param(b'{"v":1,"file":[],"positions":[],"epoch":0}', id="a-file-that-is-a-list"),
         pytest.param(b'{"v":1,"positions":[["files",0]],"epoch":0}', id="half-a-position"),
         pytest.param(b'{"v":1,"positions":7,"epoch":0}', id="positions-that-are-none"),
+        pytest.param(b'{"v":1,"same":"a","origin":null,"epoch":0}', id="the-same-from-nowhere"),
         pytest.param(
             encode(EVERYTHING[1])[9:-1].replace(b'"config"', b'"zone"'), id="an-unknown-kind"
         ),
@@ -301,6 +306,26 @@ def test_of_two_positions_the_larger_holds() -> None:
     ]
     assert replayed(claims).positions == {P0: 9, P1: 3, OTHER: 0}
     assert replayed(reversed(claims)).positions == {P0: 9, P1: 3, OTHER: 0}
+
+
+def test_a_file_that_is_sent_again_is_as_new_as_that() -> None:
+    """Its origin moves on; nothing else does, and no action is wanted."""
+    before = replayed(
+        [
+            FileCommitted(
+                file=committed("a", 1, Origin(source=P0, offset=3)), positions={}, epoch=0
+            ),
+            FileCommitted(file=committed("b", 2), positions={P0: 4}, epoch=0),
+            Served(sequence=2),
+        ]
+    )
+    again = Origin(source=P1, offset=9, timestamp=2.5, generation=7)
+    after = replay(before, FileConfirmed(name="a", origin=again, epoch=0))
+    assert after == evolve(
+        before, files={"a": evolve(before.files["a"], origin=again), "b": before.files["b"]}
+    )
+    assert replay(before, FileConfirmed(name="c", origin=again, epoch=0)) == before
+    assert replay(before, FileConfirmed(name="a", origin=again, epoch=1)) == before
 
 
 def anew() -> Ledger:
@@ -401,6 +426,8 @@ def test_positions_and_origins_of_another_epoch_never_count(epoch: int) -> None:
     assert after.epoch == 1
     saved = PositionsSaved(positions={P0: 500, P1: 500}, epoch=epoch)
     assert replay(before, saved) == before
+    confirmed = FileConfirmed(name="p0", origin=Origin(source=P0, offset=3), epoch=epoch)
+    assert replay(before, confirmed) == before
 
 
 def test_positions_and_origins_of_this_epoch_count() -> None:
@@ -575,6 +602,15 @@ class EngineAndJournal(RuleBasedStateMachine):
         self.files[plan.name] = self.sequence
         file = committed(plan.name, self.sequence, plan.origin)
         self.append(FileCommitted(file=file, positions=plan.positions, epoch=plan.epoch))
+
+    @precondition(lambda self: self.files)
+    @rule(data=st.data(), source=st.sampled_from((P0, P1)))
+    def confirm(self, data: st.DataObject, source: TopicPartition) -> None:
+        """What is there is sent again."""
+        name = data.draw(st.sampled_from(sorted(self.files)))
+        origin = Origin(source=source, offset=self.next[source])
+        self.next[source] += 1
+        self.outbox.append(FileConfirmed(name=name, origin=origin, epoch=self.epoch))
 
     @precondition(lambda self: self.outbox)
     @rule()

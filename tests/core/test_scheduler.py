@@ -17,11 +17,11 @@ from filesync._scheduler import (
     Event,
     Finished,
     Idle,
+    Retrying,
     Running,
     Start,
     State,
     Verdict,
-    Waiting,
     retry_delay,
     step,
     wakes_at,
@@ -268,9 +268,9 @@ def test_refused_files_are_tried_twice() -> None:
 
 def test_refusals_count_across_passing_failures() -> None:
     """A time-out in between is no reason to try refused files for ever."""
-    assert isinstance(failing(CONTENT, TRANSIENT), Waiting)
+    assert isinstance(failing(CONTENT, TRANSIENT), Retrying)
     assert isinstance(failing(CONTENT, TRANSIENT, CONTENT), Blocked)
-    assert isinstance(failing(TRANSIENT, TRANSIENT, CONTENT), Waiting)
+    assert isinstance(failing(TRANSIENT, TRANSIENT, CONTENT), Retrying)
 
 
 def test_a_success_forgets_the_refusals() -> None:
@@ -278,14 +278,14 @@ def test_a_success_forgets_the_refusals() -> None:
     state = failing(CONTENT, DONE)
     at = wakes_at(after(Changed(1000, RENEW), state=state))
     state = after(Changed(1000, RENEW), Due(at), Finished(at, CONTENT), state=state)
-    assert isinstance(state, Waiting)
+    assert isinstance(state, Retrying)
 
 
 def test_changed_files_have_two_tries_of_their_own() -> None:
     """A refusal counts against the files that were refused, not against newer ones."""
     state = after(Changed(5.5, RENEW), state=failing(CONTENT))
     at = wakes_at(state)
-    assert isinstance(after(Due(at), Finished(at, CONTENT), state=state), Waiting)
+    assert isinstance(after(Due(at), Finished(at, CONTENT), state=state), Retrying)
 
 
 def test_a_failure_for_the_operator_blocks_at_once() -> None:
@@ -301,7 +301,7 @@ def test_a_change_that_came_meanwhile_prevents_the_block(verdict: Verdict) -> No
     state = after(Due(7), Changed(8, RENEW), Finished(9, verdict), state=failing(CONTENT))
     assert wakes_at(state) == 13
     state = after(Due(13), Finished(14, CONTENT), state=state)
-    assert isinstance(state, Waiting), "they have two tries of their own"
+    assert isinstance(state, Retrying), "they have two tries of their own"
 
 
 def test_a_change_ends_the_block_and_what_failed_goes_with_it() -> None:
@@ -395,11 +395,12 @@ class Scheduling(RuleBasedStateMachine):
     state: State = Idle()
     now = 0.0
     free_at = -inf
-    #: The last action failed, nothing was new then, and it is worth repeating.
-    repeats = False
-    #: The last action failed, nothing was new then, and only a change can help.
+    #: When what failed is repeated; inf: never, or nothing failed.
+    retry_at = inf
+    #: Failures, and refusals among them, since anything changed or succeeded.
+    failures = refusals = 0
+    #: What failed will fail again until something changes.
     hopeless = False
-    refusals = 0
     running: ActionKind | None = None
     covered = changes = successes = 0
 
@@ -411,28 +412,15 @@ class Scheduling(RuleBasedStateMachine):
 
     def earliest(self) -> float:
         """Return before when nothing may start."""
-        times, reasons = self.times, [inf]
-        if self.fresh:
-            first, last = self.fresh[0].at, self.fresh[-1].at
-            # A change cuts a delay short; those that follow it need not be waited for.
-            quiet = (first if self.repeats else last) + times.quiet
-            reasons.append(min(quiet, first + times.max_wait))
-        if self.repeats:
-            reasons.append(self.ended_at + times.backoff)
-        return max(self.free_at, min(reasons))
+        quiet_at = self.fresh[-1].at + self.times.quiet if self.fresh else inf
+        return max(self.free_at, min(quiet_at, self.longest(), self.retry_at))
 
     def latest(self) -> float:
-        """Return after when it is too late for an action that waits."""
-        reasons = [inf]
-        if self.fresh:
-            reasons.append(self.fresh[0].at + self.times.max_wait)
-        if self.repeats:
-            reasons.append(self.ended_at + self.times.max_backoff)
-        return max(self.free_at, min(reasons))
+        """Return after when it is too late for what waits."""
+        return max(self.free_at, min(self.longest(), self.retry_at))
 
-    @property
-    def ended_at(self) -> float:
-        return self.free_at - self.times.min_gap
+    def longest(self) -> float:
+        return self.fresh[0].at + self.times.max_wait if self.fresh else inf
 
     def feed(self, event: Event) -> None:
         self.state, starts = step(self.times, self.state, event)
@@ -442,11 +430,11 @@ class Scheduling(RuleBasedStateMachine):
     def start(self, start: Start) -> None:
         assert self.running is None, "two actions at once"
         assert self.unserved, "an action that nobody wants"
-        assert not self.hopeless or self.fresh, "tried again though nothing changed"
         assert self.earliest() <= self.now <= self.latest()
         strongest = max(change.action.strength for change in self.unserved)
         assert start.action.strength == strongest, "not the action that is wanted"
         self.running, self.covered, self.fresh = start.action, len(self.unserved), []
+        self.retry_at = inf
 
     def pass_time(self, seconds: float) -> None:
         until = self.now + seconds
@@ -461,10 +449,15 @@ class Scheduling(RuleBasedStateMachine):
         if verdict is DONE:
             del self.unserved[: self.covered]
             self.successes += 1
-        self.refusals = 0 if self.fresh or verdict is DONE else self.refusals + (verdict is CONTENT)
-        lost = verdict is OPERATOR or self.refusals >= 2
-        self.hopeless = lost and not self.fresh
-        self.repeats = verdict is not DONE and not lost and not self.fresh
+        if verdict is DONE or self.fresh:
+            self.failures = self.refusals = 0
+        else:
+            self.failures += 1
+            self.refusals += verdict is CONTENT
+            self.hopeless = verdict is OPERATOR or self.refusals == 2
+            if not self.hopeless:
+                delay = self.times.backoff * 2 ** (self.failures - 1)
+                self.retry_at = self.now + min(delay, self.times.max_backoff)
         self.feed(Finished(self.now, verdict))
 
     @initialize(times=st.sampled_from(_SCHEDULES))
@@ -478,7 +471,8 @@ class Scheduling(RuleBasedStateMachine):
         self.unserved.append(event)
         self.fresh.append(event)
         self.changes += 1
-        self.refusals = 0
+        self.failures = self.refusals = 0
+        self.hopeless = False
         self.feed(event)
 
     @rule(seconds=_PAUSES, verdict=st.sampled_from(Verdict))
@@ -510,10 +504,9 @@ class Scheduling(RuleBasedStateMachine):
 
     @invariant()
     def no_wake_up_is_lost(self) -> None:
-        blocked = isinstance(self.state, Blocked)
-        if self.unserved and self.running is None and not blocked:
-            assert self.now <= wakes_at(self.state) <= self.latest()
-        assert not blocked or (self.hopeless and not self.fresh), "blocked without a reason"
+        waits = self.unserved and self.running is None and not self.hopeless
+        assert not waits or self.now <= wakes_at(self.state) == self.earliest() <= self.latest()
+        assert isinstance(self.state, Blocked) == self.hopeless
         assert isinstance(self.state, Running) == (self.running is not None)
         assert self.successes <= self.changes, "an action was wasted"
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -112,11 +112,10 @@ def test_a_program_that_is_started_meanwhile_holds_nothing(files: Path) -> None:
     ids=["missing", "file", "loop"],
 )
 def test_an_unusable_directory_is_told_with_advice(
-    tmp_path: Path, make: object, advice: str
+    tmp_path: Path, make: Callable[[Path], object], advice: str
 ) -> None:
     """The message names the directory, what is wrong, and what to do."""
     path = tmp_path / "loop"
-    assert callable(make)
     make(path)
     with pytest.raises(FilesDirError, match=f"files-dir {path} cannot be used: ") as caught:
         Root(str(path), Posix())

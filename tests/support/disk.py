@@ -29,7 +29,7 @@ from filesync.runtime._journal import Journal
 from filesync.runtime._posix import Posix
 from filesync.runtime._replacer import Replacer
 from filesync.runtime._root import Root
-from filesync.runtime._spool import Spool
+from filesync.runtime._spool import Digest, Spool
 
 __all__ = ["CALLS", "P0", "Disk", "Judge", "Killed", "Workshop", "descriptors", "names_in"]
 
@@ -312,9 +312,13 @@ class Workshop:
             self.spool.append(effect)
         return self.plan(whole, **changes)
 
+    def seal(self, plan: Plan) -> Digest:
+        """Close the files of *plan*; return what was hashed of them."""
+        return self.spool.seal(plan.transfer, plan.segments)
+
     def perform(self, plan: Plan) -> PlanResult:
         """Perform *plan*, for the first time or again."""
-        return self.replacer.perform(plan, self.spool.seal(plan.transfer, plan.segments))
+        return self.replacer.perform(plan, self.seal(plan))
 
     def put(self, name: str, *pieces: bytes, **changes: Any) -> PlanResult:
         """Store a file and put it in place."""

@@ -53,4 +53,5 @@ def configure_logging(level: str) -> None:
 def _quoted(value: str) -> str:
     if value and _PLAIN.issuperset(value):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(value)

@@ -375,7 +375,8 @@ class Replacer:
         """Remove what the plan leaves behind, whatever became of it."""
         with self._root.parent(plan.target.name) as (parent, name):
             for suffix in (NEW_BACKUP, STAGED):
-                self._posix.unlink(name + suffix, parent)
+                with contextlib.suppress(IsADirectoryError):  # It is not ours.
+                    self._posix.unlink(name + suffix, parent)
         self._spool.remove(plan.transfer, plan.target.name)
 
 

@@ -8,6 +8,7 @@ bytes that were acknowledged: a chunk goes behind them or it fails.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 from collections import OrderedDict
@@ -155,7 +156,8 @@ class Spool:
                     self._remove_transfer(inner, transfer)
                 if transfers:
                     for suffix in (STAGED, NEW_BACKUP):
-                        posix.unlink(name.removesuffix(CHUNKS) + suffix, directory)
+                        with contextlib.suppress(IsADirectoryError):  # It is not ours.
+                            posix.unlink(name.removesuffix(CHUNKS) + suffix, directory)
             posix.remove_directory(name, directory)
 
     def _leftovers(self, chunks: int) -> list[str] | None:

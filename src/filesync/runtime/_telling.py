@@ -38,17 +38,18 @@ class Teller:
         """Log *outcome*."""
         level = logging.INFO if outcome.fine else logging.WARNING
         if isinstance(outcome, RecordRefused):
-            if not self._may_log(outcome.label):
-                return
             level = logging.DEBUG if outcome.fine else logging.WARNING
+            if not self._may_log(outcome.label, level):
+                return
         self._logger.log(level, "%s: %s", outcome.label, outcome, extra={"filesync": outcome})
 
-    def _may_log(self, label: str) -> bool:
+    def _may_log(self, label: str, level: int) -> bool:
         now = self._clock()
         begun, lines = self._windows.get(label, (now, 0))
         if now - begun >= _WINDOW:
             if lines > _LINES:
-                self._logger.warning(
+                self._logger.log(
+                    level,
                     "%s: %d more such record(s) in the last %.0f s",
                     label,
                     lines - _LINES,
