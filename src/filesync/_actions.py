@@ -16,6 +16,7 @@ from filesync._effects import RunAction
 from filesync._ledger import Ledger
 from filesync._model import CommittedFile, Kind
 from filesync._outcomes import ActionEnded
+from filesync._settings import Schedule
 from filesync.daemon import (
     ActionKind,
     ActionResult,
@@ -39,15 +40,11 @@ class Actions:
 
     Args:
         times: The schedule.
-        timeout: Seconds that one action may take.
         ledger: Returns what is committed and not served now.
     """
 
-    def __init__(
-        self, times: scheduler.ScheduleTimes, timeout: float, ledger: Callable[[], Ledger]
-    ) -> None:
+    def __init__(self, times: Schedule, ledger: Callable[[], Ledger]) -> None:
         self._times = times
-        self._timeout = timeout
         self._ledger = ledger
         self._state: scheduler.State = scheduler.Idle()
         self._running: RunAction | None = None
@@ -105,7 +102,10 @@ class Actions:
         for start in starts:
             ledger = self._ledger()
             self._running = RunAction(
-                id=ledger.sequence, action=start.action, files=ledger.needs, timeout=self._timeout
+                id=ledger.sequence,
+                action=start.action,
+                files=ledger.needs,
+                timeout=self._times.timeout,
             )
             return [self._running]
         return []

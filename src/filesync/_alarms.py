@@ -44,7 +44,8 @@ class Alarms:
 
     def ensure(self, alarm: Alarm, at: float) -> None:
         """Set *alarm* to *at* unless it is set."""
-        self._due.setdefault(alarm, at)
+        if at != inf:
+            self._due.setdefault(alarm, at)
 
     def take(self, at: float) -> tuple[Alarm, ...]:
         """Return the alarms that are due at *at*, earliest first, and clear them."""

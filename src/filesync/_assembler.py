@@ -23,45 +23,16 @@ Source: docs/explanation/delivery.md; the scenarios S1-S15 in tests/core.
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from attrs import frozen
-
 from filesync._effects import AppendChunk, DropTransfer
 from filesync._ended import PAGE, Ended, Identity, fingerprint, identify, is_named
 from filesync._model import Chunk, Origin, Target, TopicPartition, TransferKey
 from filesync._outcomes import Ending, RecordRefused, TransferEnded
+from filesync._settings import Limits
 from filesync._transfer import OpenTransfer, Whole
+from filesync._values import frozen
 from filesync.exceptions import MalformedRecordError
 
-__all__ = ["Assembler", "Dropped", "Limits", "Whole"]
-
-
-class Limits(Protocol):
-    """What the assembler may use; `filesync.Limits` has the defaults."""
-
-    @property
-    def chunk_bytes(self) -> int: ...
-    @property
-    def file_bytes(self) -> int: ...
-    @property
-    def chunks_per_file(self) -> int: ...
-    @property
-    def tracked_chunks(self) -> int: ...
-    @property
-    def open_transfers(self) -> int: ...
-    @property
-    def spool_bytes(self) -> int: ...
-    @property
-    def remembered(self) -> int: ...
-    @property
-    def expire_after(self) -> float: ...
-    @property
-    def expire_offsets(self) -> int: ...
-    @property
-    def expire_idle(self) -> float: ...
-    @property
-    def expire_total(self) -> float: ...
+__all__ = ["Assembler", "Dropped"]
 
 
 @frozen(kw_only=True)

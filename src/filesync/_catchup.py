@@ -30,6 +30,7 @@ class CatchUp:
     def expect(self, source: TopicPartition, position: int, end: int) -> None:
         """*source* is read from *position*; its *end* is to be reached."""
         self.begun = True
+        self._behind.pop(source, None)
         if position < end:
             self._behind[source] = end
 

@@ -12,7 +12,15 @@ from __future__ import annotations
 import re
 
 from filesync._matching import HOSTNAME_HEADER
-from filesync._model import MAX_NUMBER, Chunk, Claims, Origin, Record
+from filesync._model import (
+    MAX_GENERATION,
+    MAX_NUMBER,
+    MAX_TRANSFER_ID_BYTES,
+    Chunk,
+    Claims,
+    Origin,
+    Record,
+)
 from filesync.exceptions import MalformedRecordError
 
 __all__ = ["decode", "encode_headers"]
@@ -43,9 +51,8 @@ _KNOWN = frozenset(
 #: Decimal text; what is longer than `MAX_NUMBER` is not worth converting.
 _NUMBER = re.compile(rb"[0-9]{1,%d}" % len(str(MAX_NUMBER)))
 _HEX_DIGEST = re.compile(rb"[0-9a-fA-F]{64}")
-_MAX_GENERATION_DIGITS = 20
+_MAX_GENERATION_DIGITS = len(str(MAX_GENERATION))
 _GENERATION_NUMBER = re.compile(rb"[0-9]{1,%d}" % _MAX_GENERATION_DIGITS)
-_MAX_TRANSFER_ID = 256
 
 
 def decode(record: Record, *, routed_by_hostname: bool) -> Chunk:
@@ -67,7 +74,8 @@ def decode(record: Record, *, routed_by_hostname: bool) -> Chunk:
     name = _name(headers)
     index, count = _place(headers)
     if record.value is None:
-        raise MalformedRecordError(f"{name!a} has no value; files cannot be deleted by a record")
+        shown = _shown(name.encode())
+        raise MalformedRecordError(f"{shown} has no value; files cannot be deleted by a record")
     claims = _claims(headers)
     return Chunk(
         name=name,
@@ -156,9 +164,9 @@ def _claims(headers: dict[str, bytes]) -> Claims:
     size = headers.get(_SIZE)
     digest = headers.get(_DIGEST)
     generation = headers.get(_GENERATION)
-    if transfer_id is not None and not 0 < len(transfer_id) <= _MAX_TRANSFER_ID:
+    if transfer_id is not None and not 0 < len(transfer_id) <= MAX_TRANSFER_ID_BYTES:
         raise MalformedRecordError(
-            f"{_TRANSFER_ID} has {len(transfer_id)} bytes, not 1 to {_MAX_TRANSFER_ID}"
+            f"{_TRANSFER_ID} has {len(transfer_id)} bytes, not 1 to {MAX_TRANSFER_ID_BYTES}"
         )
     if digest is not None and _HEX_DIGEST.fullmatch(digest) is None:
         raise MalformedRecordError(f"{_DIGEST} is {_shown(digest)}, not 64 hexadecimal digits")

@@ -23,13 +23,14 @@ from itertools import chain
 from math import inf
 from typing import TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from filesync._effects import DropTransfer
 from filesync._model import CommittedFile, Kind, Origin, TopicPartition, TransferKey
 from filesync._outcomes import CommitRetried, Ending, TransferEnded
 from filesync._plan import Committed, Failed, PlanResult
 from filesync._transfer import Whole
+from filesync._values import frozen
 
 __all__ = ["Committer", "Settled"]
 

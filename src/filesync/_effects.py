@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
-
 from filesync._ledger import Entry, Ledger
 from filesync._model import CommittedFile, TopicPartition, TransferKey
 from filesync._outcomes import Outcome
 from filesync._plan import Plan, PlanResult
+from filesync._values import frozen
 from filesync.daemon import ActionKind, ActionResult
 from filesync.transport import Health, Polled
 

@@ -13,10 +13,11 @@ import zlib
 from array import array
 from collections import OrderedDict
 
-from attrs import Factory, frozen
+from attrs import Factory
 
 from filesync._model import Chunk, Target, TopicPartition
 from filesync._outcomes import Ending
+from filesync._values import frozen
 
 __all__ = ["PAGE", "Ended", "Identity", "Pages", "fingerprint", "identify", "is_named"]
 

@@ -96,9 +96,7 @@ class Engine:
         self._reading = Reading(
             self._keeper, self._intake.assembler, settings.kafka.start is Start.LATEST
         )
-        self._actions = Actions(
-            settings.schedule, settings.schedule.timeout, lambda: self._keeper.ledger
-        )
+        self._actions = Actions(settings.schedule, lambda: self._keeper.ledger)
         self._alarms = Alarms()
         self._counters: Counter[str] = Counter()
         self._health: Health | None = None
@@ -158,6 +156,8 @@ class Engine:
                 self._action_finished(at, result)
             case fx.JournalSaved(at, save, error):
                 self._report(self._keeper.saved(save, error))
+                if error is None:
+                    self._emit(self._keeper.flush())
                 self._alarms.ensure(Alarm.SAVE_POSITIONS, at + _SAVE_POSITIONS_AFTER)
             case fx.OffsetsCommitted(at, _, error):
                 self._report(self._keeper.told(error))
@@ -172,6 +172,10 @@ class Engine:
         if outcome is not None:
             self._counters[outcome.label] += 1
             self._out.append(fx.Report(outcome))
+
+    def _emit(self, effect: fx.Effect | None) -> None:
+        if effect is not None:
+            self._out.append(effect)
 
     # Start and alarms
 
@@ -191,8 +195,8 @@ class Engine:
                     self._out += self._stuck
                     self._stuck = []
                 case Alarm.SAVE_POSITIONS:
-                    save = self._keeper.save_positions(self._reading.positions.safe())
-                    self._out += [] if save is None else [save]
+                    safe = self._reading.positions.safe()
+                    self._emit(self._keeper.save_positions(safe))
                 case Alarm.TELL_OFFSETS:
                     self._tell_offsets(at)
                 case Alarm.EXPIRE:
@@ -343,7 +347,7 @@ class Engine:
                     if not self._reading.catching_up:
                         self._actions.want(file, at)
                 case Settled(visible=Origin() as origin, outcome=outcome):
-                    self._out.append(self._keeper.confirmed(outcome.name, origin))
+                    self._emit(self._keeper.confirmed(outcome.name, origin))
                 case _:
                     pass
         self._follow(steps)
@@ -356,7 +360,7 @@ class Engine:
     def _action_finished(self, at: float, result: ActionResult) -> None:
         ended, served = self._actions.finished(result, at)
         if served is not None:
-            self._out.append(self._keeper.served(served))
+            self._emit(self._keeper.served(served))
         self._report(ended)
 
     # The end of every step, and the end of all

@@ -2,9 +2,10 @@
 What must outlive the process: the ledger, and what the broker is told of it.
 
 Theory. The keeper holds the ledger as the engine knows it. Every entry is
-applied to it at once and made durable by a `SaveJournal`; one that could not
-be written is written again with the next. Commits are not written here: a
-plan writes its own, in step with its rename, and `committed` only notes it.
+applied to it at once and made durable by a `SaveJournal`, one at a time, so
+that entries become durable in their order; what could not be written is
+written again, before the next. Commits are not written here: a plan writes
+its own, in step with its rename, and `committed` only notes it.
 
 What the broker is told (the offsets of the group) is for lag tools. It is
 never read back, so that it may fail; only the first failure is reported.
@@ -13,6 +14,8 @@ never read back, so that it may fail; only the first failure is reported.
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+from attrs import evolve
 
 from filesync._effects import CommitOffsets, SaveJournal
 from filesync._ledger import (
@@ -28,6 +31,7 @@ from filesync._ledger import (
 )
 from filesync._model import CommittedFile, Origin, TopicPartition
 from filesync._outcomes import FaultSeen
+from filesync.exceptions import InvalidTransitionError
 from filesync.transport import PartitionFound
 
 __all__ = ["Keeper"]
@@ -39,21 +43,16 @@ class Keeper:
     def __init__(self) -> None:
         self.ledger = Ledger()
         self._unsaved: tuple[Entry, ...] = ()
-        self._saving: dict[int, tuple[Entry, ...]] = {}
+        self._saving: SaveJournal | None = None
         self._told: Mapping[TopicPartition, int] = {}
         self._telling = False
         self._tell_failed = False
         self._ids = 0
 
     @property
-    def saving(self) -> int:
-        """Saves that are under way."""
-        return len(self._saving)
-
-    @property
-    def unsaved(self) -> bool:
-        """Whether entries wait to be written again."""
-        return bool(self._unsaved)
+    def saving(self) -> bool:
+        """Whether a save is under way."""
+        return self._saving is not None
 
     def open(self, ledger: Ledger) -> None:
         """Take what the journal said at start."""
@@ -64,56 +63,64 @@ class Keeper:
         entry = FileCommitted(file=file, positions={}, epoch=self.ledger.epoch)
         self.ledger = replay(self.ledger, entry)
 
-    def confirmed(self, name: str, origin: Origin) -> SaveJournal:
+    def confirmed(self, name: str, origin: Origin) -> SaveJournal | None:
         """Note that the bytes of *name* were sent again, from *origin*."""
-        return self._save(FileConfirmed(name=name, origin=origin, epoch=self.ledger.epoch))
+        sequence = self.ledger.files[name].sequence
+        entry = FileConfirmed(name=name, sequence=sequence, origin=origin, epoch=self.ledger.epoch)
+        return self._save(entry)
 
     def log_seen(self, found: PartitionFound) -> SaveJournal | None:
         """Note which log a partition belongs to; None when nothing is new."""
-        before = self.ledger.logs.get(found.source.topic)
+        topic, epoch = found.source.topic, self.ledger.epoch
+        before = self.ledger.logs.get(topic)
         log = LogSeen(
-            topic=found.source.topic,
-            topic_id=found.topic_id,
-            cluster_id=found.cluster_id,
-            epoch=self.ledger.epoch,
+            topic=topic, topic_id=found.topic_id, cluster_id=found.cluster_id, epoch=epoch
         )
         if before is None:
             return self._save(log)
         if not before.is_same_log(log):
-            return self._save(
-                LogSeen(
-                    topic=log.topic,
-                    topic_id=log.topic_id,
-                    cluster_id=log.cluster_id,
-                    epoch=self.ledger.epoch + 1,
-                )
-            )
-        if before.topic_id is None and log.topic_id is not None:
-            return self._save(log)
-        return None
+            return self._save(evolve(log, epoch=epoch + 1))
+        # What was known stays known, even if the broker cannot tell it now.
+        learned = evolve(
+            before,
+            topic_id=before.topic_id or log.topic_id,
+            cluster_id=before.cluster_id or log.cluster_id,
+            epoch=epoch,
+        )
+        return None if evolve(before, epoch=epoch) == learned else self._save(learned)
 
-    def log_cut(self, source: TopicPartition) -> SaveJournal:
+    def log_cut(self, source: TopicPartition) -> SaveJournal | None:
         """*source* starts anew."""
         return self._save(PositionsForgotten(source=source, epoch=self.ledger.epoch + 1))
 
-    def served(self, sequence: int) -> SaveJournal:
+    def served(self, sequence: int) -> SaveJournal | None:
         """Every commit up to *sequence* is served."""
         return self._save(Served(sequence=sequence))
 
     def save_positions(self, safe: Mapping[TopicPartition, int]) -> SaveJournal | None:
         """Make *safe* durable, and what could not be saved before; None: it is."""
-        if not self._unsaved and all(
-            self.ledger.positions.get(source) == offset for source, offset in safe.items()
-        ):
+        moved = any(self.ledger.positions.get(source) != offset for source, offset in safe.items())
+        if moved:
+            return self._save(PositionsSaved(positions=dict(safe), epoch=self.ledger.epoch))
+        return self.flush()
+
+    def flush(self) -> SaveJournal | None:
+        """Make durable what is not; None: it is, or that is under way."""
+        if self._saving is not None or not self._unsaved:
             return None
-        return self._save(PositionsSaved(positions=dict(safe), epoch=self.ledger.epoch))
+        self._ids += 1
+        self._saving = SaveJournal(self._ids, self._unsaved)
+        self._unsaved = ()
+        return self._saving
 
     def saved(self, save: int, error: str | None) -> FaultSeen | None:
         """A save ended; return what the operator should know, if anything."""
-        entries = self._saving.pop(save)
+        saving, self._saving = self._saving, None
+        if saving is None or saving.id != save:
+            raise InvalidTransitionError(f"save {save} ended while {saving} was under way")
         if error is None:
             return None
-        self._unsaved += entries
+        self._unsaved = saving.entries + self._unsaved
         return FaultSeen(label="journal_failed", detail=f"{error}; it is tried again")
 
     def tell(self, safe: Mapping[TopicPartition, int], *, again: bool) -> CommitOffsets | None:
@@ -139,10 +146,7 @@ class Keeper:
             detail=f"lag tools will show old offsets, nothing else is harmed: {error}",
         )
 
-    def _save(self, entry: Entry) -> SaveJournal:
+    def _save(self, entry: Entry) -> SaveJournal | None:
         self.ledger = replay(self.ledger, entry)
-        entries = (*self._unsaved, entry)
-        self._unsaved = ()
-        self._ids += 1
-        self._saving[self._ids] = entries
-        return SaveJournal(self._ids, entries)
+        self._unsaved = (*self._unsaved, entry)
+        return self.flush()

@@ -27,13 +27,15 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import Factory, evolve, frozen
+from attrs import Factory, evolve
 
 from filesync._model import CommittedFile, Kind, Origin, TopicPartition
+from filesync._values import frozen
 from filesync.exceptions import JournalError
 
 __all__ = [
     "Entry",
+    "EpochBegun",
     "FileCommitted",
     "FileConfirmed",
     "Ledger",
@@ -48,6 +50,11 @@ __all__ = [
 ]
 
 _VERSION = 1
+
+_REMEDY = (
+    "run the filesync that wrote it, or remove .filesync/journal "
+    "to read the topic from its start again"
+)
 
 
 @frozen(kw_only=True)
@@ -89,9 +96,10 @@ class FileCommitted:
 
 @frozen(kw_only=True)
 class FileConfirmed:
-    """The same bytes were sent again, by a transfer from *origin*: the file is that new."""
+    """The bytes of commit *sequence* were sent again, from *origin*: the file is that new."""
 
     name: str
+    sequence: int
     origin: Origin
     epoch: int
 
@@ -113,13 +121,28 @@ class PositionsForgotten:
 
 
 @frozen(kw_only=True)
+class EpochBegun:
+    """What follows belongs to *epoch*: the first entry of a journal that was rewritten."""
+
+    epoch: int
+
+
+@frozen(kw_only=True)
 class Served:
     """An action that covers every commit up to *sequence* succeeded."""
 
     sequence: int
 
 
-Entry = LogSeen | FileCommitted | FileConfirmed | PositionsSaved | PositionsForgotten | Served
+Entry = (
+    LogSeen
+    | FileCommitted
+    | FileConfirmed
+    | PositionsSaved
+    | PositionsForgotten
+    | EpochBegun
+    | Served
+)
 
 
 @frozen(kw_only=True)
@@ -158,7 +181,9 @@ def replay(ledger: Ledger, entry: Entry) -> Ledger:
             if before is not None and not before.is_same_log(entry):
                 sources = {key for key in _sources(ledger) if key.topic == topic}
                 ledger = _forgotten(ledger, sources)
-            return evolve(ledger, logs={**ledger.logs, topic: entry}, epoch=epoch)
+            return evolve(
+                ledger, logs={**ledger.logs, topic: entry}, epoch=max(ledger.epoch, epoch)
+            )
         case FileCommitted(file=file, positions=positions, epoch=epoch):
             if epoch != ledger.epoch:
                 file, positions = evolve(file, origin=None), {}
@@ -168,17 +193,19 @@ def replay(ledger: Ledger, entry: Entry) -> Ledger:
                 positions=_merged(ledger.positions, positions),
                 sequence=max(ledger.sequence, file.sequence),
             )
-        case FileConfirmed(name=name, origin=origin, epoch=epoch):
-            if epoch != ledger.epoch or name not in ledger.files:
+        case FileConfirmed(name=name, sequence=sequence, origin=origin, epoch=epoch):
+            known = ledger.files.get(name)
+            if epoch != ledger.epoch or known is None or known.sequence != sequence:
                 return ledger
-            file = evolve(ledger.files[name], origin=origin)
-            return evolve(ledger, files={**ledger.files, name: file})
+            return evolve(ledger, files={**ledger.files, name: evolve(known, origin=origin)})
         case PositionsSaved(positions=positions, epoch=epoch):
             if epoch != ledger.epoch:
                 return ledger
             return evolve(ledger, positions=_merged(ledger.positions, positions))
         case PositionsForgotten(source=source, epoch=epoch):
-            return evolve(_forgotten(ledger, {source}), epoch=epoch)
+            return evolve(_forgotten(ledger, {source}), epoch=max(ledger.epoch, epoch))
+        case EpochBegun(epoch=epoch):
+            return evolve(ledger, epoch=max(ledger.epoch, epoch))
         case Served(sequence=sequence):
             return evolve(ledger, served=max(ledger.served, sequence))
 
@@ -186,11 +213,16 @@ def replay(ledger: Ledger, entry: Entry) -> Ledger:
 def snapshot(ledger: Ledger) -> list[Entry]:
     """Return the shortest list of entries that replays to *ledger*."""
     epoch = ledger.epoch
-    entries: list[Entry] = [evolve(log, epoch=epoch) for log in ledger.logs.values()]
+    entries: list[Entry] = []
+    if epoch:
+        entries.append(EpochBegun(epoch=epoch))
+    entries += [evolve(log, epoch=epoch) for log in ledger.logs.values()]
     files = sorted(ledger.files.values(), key=lambda file: file.sequence)
     entries += [FileCommitted(file=file, positions={}, epoch=epoch) for file in files]
-    entries.append(PositionsSaved(positions=ledger.positions, epoch=epoch))
-    entries.append(Served(sequence=ledger.served))
+    if ledger.positions:
+        entries.append(PositionsSaved(positions=ledger.positions, epoch=epoch))
+    if ledger.served:
+        entries.append(Served(sequence=ledger.served))
     return entries
 
 
@@ -238,7 +270,7 @@ def decode(data: bytes) -> tuple[list[Entry], int]:
         checksum, _, text = data[good:end].partition(b" ")
         if checksum != b"%08x" % zlib.crc32(text):
             break
-        entries.append(_from_json(json.loads(text)))
+        entries.append(_parse(text))
         good = end + 1
     return entries, good
 
@@ -254,15 +286,31 @@ def _to_json(entry: Entry) -> dict[str, Any]:
                 "positions": _positions_to_json(positions),
                 "epoch": epoch,
             }
-        case FileConfirmed(name=name, origin=origin, epoch=epoch):
-            body = {"same": name, "origin": _origin_to_json(origin), "epoch": epoch}
+        case FileConfirmed(name=name, sequence=sequence, origin=origin, epoch=epoch):
+            body = {
+                "same": name,
+                "sequence": sequence,
+                "origin": _origin_to_json(origin),
+                "epoch": epoch,
+            }
         case PositionsSaved(positions=positions, epoch=epoch):
             body = {"positions": _positions_to_json(positions), "epoch": epoch}
         case PositionsForgotten(source=source, epoch=epoch):
             body = {"forget": [source.topic, source.partition], "epoch": epoch}
+        case EpochBegun(epoch=epoch):
+            body = {"epoch": epoch}
         case Served(sequence=sequence):
             body = {"served": sequence}
     return {"v": _VERSION, **body}
+
+
+def _parse(text: bytes) -> Entry:
+    try:
+        return _from_json(json.loads(text))
+    except (ValueError, TypeError, LookupError) as exc:
+        raise JournalError(
+            f"the journal has a line that is no entry: {text[:200]!r}; {_REMEDY}"
+        ) from exc
 
 
 def _from_json(body: Any) -> Entry:
@@ -273,19 +321,21 @@ def _from_json(body: Any) -> Entry:
             return FileCommitted(
                 file=_file_from_json(file), positions=_positions_from_json(positions), epoch=epoch
             )
-        case {"v": 1, "same": name, "origin": origin, "epoch": epoch}:
-            return FileConfirmed(name=name, origin=_origin_from_json(origin), epoch=epoch)
+        case {"v": 1, "same": name, "sequence": sequence, "origin": origin, "epoch": epoch}:
+            return FileConfirmed(
+                name=name, sequence=sequence, origin=_origin_from_json(origin), epoch=epoch
+            )
         case {"v": 1, "positions": positions, "epoch": epoch}:
             return PositionsSaved(positions=_positions_from_json(positions), epoch=epoch)
         case {"v": 1, "forget": [topic, partition], "epoch": epoch}:
             return PositionsForgotten(source=TopicPartition(topic, partition), epoch=epoch)
+        case {"v": 1, "epoch": epoch, **rest} if not rest:
+            return EpochBegun(epoch=epoch)
         case {"v": 1, "served": sequence}:
             return Served(sequence=sequence)
         case _:
             raise JournalError(
-                f"the journal has an entry that this version does not know: {body}; "
-                "run the filesync that wrote it, or remove .filesync/journal "
-                "to read the topic from its start again"
+                f"the journal has an entry that this version does not know: {body}; {_REMEDY}"
             )
 
 

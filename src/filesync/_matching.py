@@ -20,6 +20,9 @@ HOSTNAME_HEADER = "hostname"
 #: Other hosts' names that are remembered; a fleet is smaller than this.
 _MEMORY = 4096
 
+#: Bytes of a host name in text form; what is longer is nobody's name.
+_LONGEST_NAME = 255
+
 
 def same_host(left: bytes, right: bytes) -> bool:
     """Compare two host names: ASCII case and a trailing dot do not count."""
@@ -39,7 +42,8 @@ def by_hostname(hostname: str) -> Matcher:
         if len(verdicts) >= _MEMORY:
             verdicts.clear()
         verdict = _normal(value) == mine or not _is_text(value)
-        verdicts[value] = verdict
+        if len(value) <= _LONGEST_NAME:
+            verdicts[value] = verdict
         return verdict
 
     def wanted(_key: bytes | None, headers: Headers) -> bool:

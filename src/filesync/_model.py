@@ -12,10 +12,14 @@ import enum
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from attrs import frozen
+import attrs
+
+from filesync._values import frozen
 
 __all__ = [
+    "MAX_GENERATION",
     "MAX_NUMBER",
+    "MAX_TRANSFER_ID_BYTES",
     "ChangedFile",
     "Chunk",
     "Claims",
@@ -32,6 +36,12 @@ __all__ = [
 #: The largest number that a header may carry: 10 decimal digits.
 MAX_NUMBER = 9_999_999_999
 
+#: Of a header that names a transfer.
+MAX_TRANSFER_ID_BYTES = 256
+
+#: 20 decimal digits: a little more than 64 bits.
+MAX_GENERATION = 99_999_999_999_999_999_999
+
 #: Header names and values, in the record's order, repeats kept, never None.
 Headers = Sequence[tuple[str, "bytes | None"]]
 
@@ -45,7 +55,7 @@ class Kind(enum.Enum):
     CONFIG = "config"
 
 
-@frozen(order=True, cache_hash=True)
+@attrs.frozen(order=True, cache_hash=True)
 class TopicPartition:
     """One ordered sub-log of a topic; *partition* counts from 0."""
 
@@ -88,6 +98,9 @@ class Claims:
         digest: SHA-256 of the whole file, 32 raw bytes.
         generation: Unsigned; a larger one is a newer version of the file.
 
+    Raises:
+        ValueError: One of them cannot be written as a header.
+
     Source: docs/reference/wire-format.md, "Optional headers".
     """
 
@@ -95,6 +108,18 @@ class Claims:
     size: int | None = None
     digest: bytes | None = None
     generation: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.transfer_id is not None and not (
+            0 < len(self.transfer_id.encode()) <= MAX_TRANSFER_ID_BYTES
+        ):
+            raise ValueError(f"a transfer id has 1 to {MAX_TRANSFER_ID_BYTES} bytes")
+        if self.size is not None and not 0 <= self.size <= MAX_NUMBER:
+            raise ValueError(f"a file of {self.size} bytes cannot be announced")
+        if self.digest is not None and len(self.digest) != 32:
+            raise ValueError(f"a SHA-256 digest has 32 bytes, not {len(self.digest)}")
+        if self.generation is not None and not 0 <= self.generation <= MAX_GENERATION:
+            raise ValueError(f"a generation of {self.generation} cannot be announced")
 
 
 @frozen(kw_only=True)
@@ -177,7 +202,7 @@ class Target:
     kind: Kind
 
 
-@frozen(order=True, cache_hash=True)
+@attrs.frozen(cache_hash=True)
 class TransferKey:
     """
     Names one transfer's place on disk: the record that opened it.

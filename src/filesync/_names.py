@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import unicodedata
 from fnmatch import fnmatchcase
-from typing import Protocol
-
-from attrs import frozen
 
 from filesync._model import Kind, Target
+from filesync._settings import FileRule
+from filesync._values import frozen
 from filesync.exceptions import RefusedByPolicyError, RefusedNameError
 
-__all__ = ["OWN_DIRECTORY", "OWN_SUFFIXES", "Naming", "Rule"]
+__all__ = ["OWN_DIRECTORY", "OWN_SUFFIXES", "Naming"]
 
 #: Of the files that we make beside a file; no sender may name one.
 OWN_SUFFIXES = (".tmp", ".backup", ".chunks")
@@ -35,23 +34,14 @@ _CONFIG_SUFFIXES = (".json", ".yaml", ".yml")
 #: Bytes in one part of a path on every Linux file system.
 _MAX_PART_BYTES = 255
 
+#: Bytes in a whole path that Linux takes.
+_MAX_PATH_BYTES = 4095
+
 #: The longest thing that we put behind a name: ``.backup.tmp``.
 _MAX_SUFFIX_BYTES = len(".backup.tmp")
 
 #: Control characters, and separators that look like an end of line in a log.
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
-
-
-class Rule(Protocol):
-    """One line of the settings' ``files`` list."""
-
-    @property
-    def match(self) -> str:
-        """A shell pattern for the name relative to files-dir."""
-
-    @property
-    def kind(self) -> Kind:
-        """What a matching file is."""
 
 
 @frozen(kw_only=True)
@@ -66,7 +56,7 @@ class Naming:
     """
 
     files_dir: str
-    rules: tuple[Rule, ...] | None = None
+    rules: tuple[FileRule, ...] | None = None
 
     def target(self, name: str) -> Target:
         """
@@ -77,9 +67,14 @@ class Naming:
             RefusedByPolicyError: The settings do not allow it.
         """
         relative = self._relative(name)
+        longest = _MAX_PATH_BYTES - len(self.files_dir.encode()) - 1 - _MAX_SUFFIX_BYTES
+        if len(relative) > longest:
+            raise RefusedNameError(f"{_shown(relative)} is longer than {longest} bytes")
         parts = relative.split("/")
         for part in parts:
             _check_part(part)
+        if len(relative.encode()) > longest:
+            raise RefusedNameError(f"{_shown(relative)} is longer than {longest} bytes")
         if len(parts[-1].encode()) + _MAX_SUFFIX_BYTES > _MAX_PART_BYTES:
             limit = _MAX_PART_BYTES - _MAX_SUFFIX_BYTES
             raise RefusedNameError(f"{_shown(parts[-1])} is longer than {limit} bytes")
@@ -106,11 +101,11 @@ class Naming:
 def _check_part(part: str) -> None:
     if part in {"", ".", ".."}:
         raise RefusedNameError(f"a name has no part {part!r}")
-    if len(part.encode()) > _MAX_PART_BYTES:
-        raise RefusedNameError(f"{_shown(part)} is longer than {_MAX_PART_BYTES} bytes")
     for character in part:
         if character == "\\" or unicodedata.category(character) in _REFUSED_CATEGORIES:
             raise RefusedNameError(f"{_shown(part)} contains {character!r}")
+    if len(part.encode()) > _MAX_PART_BYTES:
+        raise RefusedNameError(f"{_shown(part)} is longer than {_MAX_PART_BYTES} bytes")
     if part == OWN_DIRECTORY or part.endswith(OWN_SUFFIXES):
         raise RefusedNameError(f"{_shown(part)} is a name that filesync uses itself")
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import enum
 
-from attrs import field, frozen
+from attrs import field
 
 from filesync._model import Origin, TopicPartition
+from filesync._values import frozen
 from filesync.daemon import ActionKind, ActionResult, Assumed, Served
 
 __all__ = [

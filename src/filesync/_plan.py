@@ -20,10 +20,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
-from attrs import frozen
-
 from filesync._model import Claims, CommittedFile, Kind, Origin, Target, TopicPartition, TransferKey
 from filesync._outcomes import Ending
+from filesync._values import frozen
 
 __all__ = [
     "Backup",

@@ -69,8 +69,9 @@ class Reading:
         if self.catching_up:
             self.catchup.expect(source, resumed.position, end)
         effects: list[SaveJournal | Assign | Report] = []
-        if resumed.cut:
-            effects.append(self.keeper.log_cut(source))
+        save = self.keeper.log_cut(source) if resumed.cut else None
+        if save is not None:
+            effects.append(save)
         if resumed.told is not None:
             effects.append(Report(resumed.told))
         return [*effects, Assign({source: resumed.position})]

@@ -11,10 +11,9 @@ Source: docs/explanation/delivery.md, "Positions".
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from filesync._model import TopicPartition
 from filesync._outcomes import FaultSeen
+from filesync._values import frozen
 
 __all__ = ["Resumed", "resume"]
 

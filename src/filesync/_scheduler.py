@@ -21,10 +21,11 @@ from __future__ import annotations
 
 import enum
 from math import inf
-from typing import Protocol
 
-from attrs import evolve, frozen
+from attrs import evolve
 
+from filesync._settings import Schedule
+from filesync._values import frozen
 from filesync.daemon import ActionKind
 from filesync.exceptions import InvalidTransitionError
 
@@ -37,7 +38,6 @@ __all__ = [
     "Pending",
     "Retrying",
     "Running",
-    "ScheduleTimes",
     "Start",
     "State",
     "Verdict",
@@ -48,30 +48,6 @@ __all__ = [
 
 #: How often files that the daemon refused are tried before it is given up.
 _CONTENT_TRIES = 2
-
-
-class ScheduleTimes(Protocol):
-    """Seconds; `filesync.Schedule` has the defaults."""
-
-    @property
-    def quiet(self) -> float:
-        """Without a change before an action starts."""
-
-    @property
-    def max_wait(self) -> float:
-        """From the first change to the action, at most."""
-
-    @property
-    def min_gap(self) -> float:
-        """From the end of an action to the start of the next, at least."""
-
-    @property
-    def backoff(self) -> float:
-        """Before the first repetition; doubled each time."""
-
-    @property
-    def max_backoff(self) -> float:
-        """Before any repetition, at most."""
 
 
 class Verdict(enum.Enum):
@@ -186,7 +162,7 @@ class Blocked:
 State = Idle | Waiting | Retrying | Running | Blocked
 
 
-def step(times: ScheduleTimes, state: State, event: Event) -> tuple[State, list[Start]]:
+def step(times: Schedule, state: State, event: Event) -> tuple[State, list[Start]]:
     """Return the next state and what to do about it. Touch nothing."""
     match state, event:
         case Idle(free_at), Changed(at, action):
@@ -229,12 +205,12 @@ def wakes_at(state: State) -> float:
     return state.due if isinstance(state, Waiting | Retrying) else inf
 
 
-def retry_delay(times: ScheduleTimes, failures: int) -> float:
+def retry_delay(times: Schedule, failures: int) -> float:
     """Return how long to wait after the *failures*-th failure in a row, from 1."""
     return min(times.max_backoff, times.backoff * 2.0 ** min(failures - 1, 32))
 
 
-def _failed(times: ScheduleTimes, state: Running, at: float, verdict: Verdict) -> State:
+def _failed(times: Schedule, state: Running, at: float, verdict: Verdict) -> State:
     refusals = state.refusals + (verdict is Verdict.CONTENT)
     failures = state.failures + 1
     free_at = at + times.min_gap
@@ -244,9 +220,7 @@ def _failed(times: ScheduleTimes, state: Running, at: float, verdict: Verdict) -
     return Retrying(state.covered, free_at, due, failures, refusals)
 
 
-def _waiting(
-    times: ScheduleTimes, pending: Pending, free_at: float, latest: float = inf
-) -> Waiting:
+def _waiting(times: Schedule, pending: Pending, free_at: float, latest: float = inf) -> Waiting:
     quiet, longest = pending.last + times.quiet, pending.first + times.max_wait
     return Waiting(pending, free_at, max(min(quiet, longest, latest), free_at), latest)
 

@@ -11,7 +11,6 @@ Source: docs/reference/settings.md.
 from __future__ import annotations
 
 import enum
-import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -271,6 +270,8 @@ def _is_port(text: str) -> bool:
 
 
 def _is_ipv6(text: str) -> bool:
+    import ipaddress  # noqa: PLC0415 - only who has an address waits for it.
+
     return _IPV6.fullmatch(text) is not None and _parses(ipaddress.IPv6Address, text)
 
 
@@ -278,6 +279,8 @@ def _is_host(text: str) -> bool:
     if len(text) > 253 or _NAME.fullmatch(text) is None:
         return False
     looks_like_ipv4 = text.rstrip(".").rpartition(".")[2].isdigit()
+    import ipaddress  # noqa: PLC0415 - only who has an address waits for it.
+
     return not looks_like_ipv4 or _parses(ipaddress.IPv4Address, text)
 
 

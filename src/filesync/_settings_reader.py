@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from attrs import Factory, frozen
+from attrs import Factory
 
 from filesync._model import Kind
 from filesync._setting_checks import (
@@ -37,6 +37,7 @@ from filesync._settings import (
     Settings,
     Start,
 )
+from filesync._values import frozen
 from filesync._wording import one_of, shown
 from filesync._yaml import Branch, Items, Leaf, Place, Shape, Tree, parse
 
@@ -65,18 +66,7 @@ _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 
 
 def read_settings(text: str, *, source: str, default_hostname: str) -> Settings:
-    """
-    Return the settings that *text* holds.
-
-    Args:
-        text: A YAML document; keys other than ``hostname``, ``kafka`` and
-            ``filesync`` are not judged.
-        source: Name of the settings file, as the operator wrote it.
-        default_hostname: Ours where the document has no ``hostname``.
-
-    Raises:
-        SettingsError: They cannot be used; with line and key.
-    """
+    """Do what `filesync.read_settings` promises."""
     top = parse(text, source=source, wanted=_TOP)
     found = {owner: _Fields(place=top.place) for owner in (Settings, *_PARTS.values())}
     _walk(top, "", found)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attrs import frozen
-
 from filesync._codec import encode_headers
-from filesync._model import Claims
+from filesync._model import MAX_NUMBER, Claims
+from filesync._values import frozen
 
 __all__ = ["DEFAULT_CHUNK_BYTES", "Slice", "split"]
 
@@ -49,11 +48,14 @@ def split(
     Yield the records of a file of *size* bytes, in order; an empty file is one record.
 
     Raises:
-        ValueError: *chunk_bytes* is below 1, or *size* below 0.
+        ValueError: *chunk_bytes* is below 1, *size* below 0, or there would
+            be more chunks than can be counted.
     """
     if chunk_bytes < 1 or size < 0:
         raise ValueError(f"{size} bytes in chunks of {chunk_bytes}")
     count = max(1, -(-size // chunk_bytes))
+    if count > MAX_NUMBER:
+        raise ValueError(f"{count} chunks; at most {MAX_NUMBER} can be counted")
     for index in range(count):
         start = index * chunk_bytes
         yield Slice(

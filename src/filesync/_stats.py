@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
-
 from filesync._model import CommittedFile, TopicPartition
+from filesync._values import frozen
 from filesync.transport import Health
 
 __all__ = ["Stats"]

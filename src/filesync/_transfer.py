@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, field
 
 from filesync._effects import AppendChunk
 from filesync._ended import Pages
 from filesync._model import Chunk, Claims, Origin, Target, TopicPartition, TransferKey
 from filesync._plan import Segment
+from filesync._values import frozen
 
 __all__ = ["OpenTransfer", "Whole"]
 

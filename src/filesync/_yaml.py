@@ -22,8 +22,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import yaml
-from attrs import frozen
 
+from filesync._values import frozen
 from filesync._wording import shown, suggestion
 from filesync.exceptions import SettingsError
 

@@ -11,9 +11,8 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from attrs import frozen
-
 from filesync._model import ChangedFile
+from filesync._values import frozen
 
 __all__ = [
     "ActionKind",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-if "pytest" in sys.modules:
+if "pytest" in sys.modules:  # pragma: no branch - our own tests run under it
     # So that a test of the contract that fails shows what it compared.
     sys.modules["pytest"].register_assert_rewrite("filesync._contract")
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from attrs import Factory, frozen
+from attrs import Factory
 
 from filesync._model import Headers, Record, TopicPartition
+from filesync._values import frozen
 from filesync.exceptions import DriverMissingError, TransportError
 
 __all__ = [
@@ -211,7 +212,7 @@ def open_transport(driver: str | None, settings: Any) -> Transport:
     if driver is not None and driver not in found:
         names = ", ".join(sorted(found)) or "none"
         raise TransportError(f"no transport is called {driver!r}; installed: {names}")
-    missing: list[str] = []
+    missing: list[tuple[str, ModuleNotFoundError]] = []
     for name in [driver] if driver is not None else sorted(found):
         point = found[name]
         try:
@@ -219,8 +220,7 @@ def open_transport(driver: str | None, settings: Any) -> Transport:
         except ModuleNotFoundError as exc:
             if exc.name is None or exc.name.partition(".")[0] == point.module.partition(".")[0]:
                 raise
-            missing.append(name)
-            cause = exc
+            missing.append((name, exc))
         else:
             transport: Transport = factory(settings)
             return transport
@@ -228,7 +228,7 @@ def open_transport(driver: str | None, settings: Any) -> Transport:
         raise DriverMissingError(
             "no transport is installed: pip install 'kafka-filesync[confluent-kafka]'"
         )
+    name, cause = missing[0]
     raise DriverMissingError(
-        f"{missing[0]!r} needs the Python package {cause.name!r}: "
-        f"pip install 'kafka-filesync[{missing[0]}]'"
+        f"{name!r} needs the Python package {cause.name!r}: pip install 'kafka-filesync[{name}]'"
     ) from cause

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from filesync import Limits
-from filesync._assembler import Assembler, Dropped, Step, Whole
+from filesync._assembler import Assembler, Dropped, Step
 from filesync._effects import AppendChunk, DropTransfer
 from filesync._ended import PAGE, Pages, fingerprint
 from filesync._model import Chunk, Claims, Origin, TopicPartition, TransferKey
 from filesync._outcomes import Ending, RecordRefused
 from filesync._plan import Segment
+from filesync._transfer import Whole
 from filesync.exceptions import MalformedRecordError
 
 PIECES = (b"one", b"", b"three", b"4", b"five")
@@ -267,18 +268,93 @@ def test_another_number_of_chunks_is_another_version() -> None:
     assert desk.endings == [Ending.SUPERSEDED]
 
 
-@pytest.mark.parametrize("why", ["gap", "too large"])
+# S9: the head is gone
+
+
+@pytest.mark.parametrize(
+    "why", ["gap", "too large", "no room", "expired", "superseded", "expired twice"]
+)
 def test_a_lost_head_is_never_replaced_by_the_next_version_s(why: str) -> None:
-    """S9: of A the rest was read, then B comes with as many chunks: never {B1, A2, A3}."""
-    desk = Desk(Limits(chunk_bytes=9))
-    if why == "gap":
-        desk.follow(desk.assembler.forget(P0, "records were removed"))
-    else:
-        desk.refuses(chunk(0, 0, 3, b"A1 is too large"), "chunk-bytes")
-    desk.send(*sent([b"A1", b"A2", b"A3"], [1, 2], first=1))
-    desk.send(*sent([b"B1", b"B2", b"B3"], first=3))
-    assert b"B1A2A3" not in desk.files
-    assert desk.files == [b"B1B2B3"]
+    """Of A the rest is read, then B comes with as many chunks: never {B1, A2, A3}."""
+    desk = Desk(Limits(chunk_bytes=9, remembered=1, open_transfers=2, expire_total=5.0))
+    old = sent([b"A1", b"A2", b"A3"], first=10)
+    others = [chunk(place, 0, 2, b"1", name=f"{place}.rpz") for place in range(3)]
+    match why:
+        case "gap":
+            desk.assembler.begin(P0, boundary=False)
+        case "too large":
+            desk.refuses(chunk(10, 0, 3, b"A1 is too large"), "chunk-bytes")
+        case "no room":
+            desk.send(*others[:2])
+            desk.refuses(old[0], "open-transfers")
+            desk.refuses(others[2], "open-transfers")
+            desk.send(chunk(5, 1, 2, b"2", name="1.rpz"))
+        case "expired":
+            desk.send(old[0], others[0])
+            desk.follow(desk.assembler.expire(6.0, caught_up=True))
+        case "superseded":
+            desk.add(old[0])
+            desk.follow(desk.assembler.supersede("a.rpz", origin(11)))
+        case "expired twice":
+            desk.add(chunk(0, 0, 3, b"Z1"))
+            desk.follow(desk.assembler.expire(6.0, caught_up=True))
+            desk.send(chunk(1, 1, 3, b"Z2"), old[0])
+            desk.follow(desk.assembler.expire(6.0, caught_up=True))
+    desk.send(*old[1:])
+    desk.send(*sent([b"B1", b"B2", b"B3"], first=13))
+    assert desk.files[-1:] == [b"B1B2B3"]
+
+
+def test_what_is_read_from_the_middle_of_a_log_has_lost_its_head() -> None:
+    """S9: A4 to A10 never complete, and are told as such when the next version begins."""
+    desk = Desk()
+    desk.assembler.begin(P0, boundary=False)
+    old, new = [b"A%d" % number for number in range(10)], [b"B%d" % number for number in range(10)]
+    desk.send(*sent(old, range(3, 10)))
+    desk.add(chunk(7, 0, 10, new[0]))
+    assert desk.endings == [Ending.HEAD_MISSING]
+    assert "gone from the log" in desk.details[-1]
+    desk.send(*sent(new, range(1, 10), first=8))
+    assert desk.files == [b"".join(new)]
+
+
+def test_once_a_head_was_seen_the_order_is_free_again() -> None:
+    """From the middle of a log: the first version in order, the next one in any."""
+    desk = Desk()
+    desk.assembler.begin(P0, boundary=False)
+    desk.send(*sent([b"1", b"2", b"3"]))
+    desk.send(*sent([b"x", b"y", b"z"], [1, 2, 0], first=3))
+    desk.send(*sent([b"a", b"b"], [1, 0], first=6, name="b.rpz"))
+    assert desk.files == [b"123", b"xyz"], "of b.rpz no head was seen before"
+
+
+def test_from_the_first_record_on_the_order_is_free() -> None:
+    """Nothing can be gone: reading began where transfers begin."""
+    desk = Desk()
+    desk.assembler.begin(P0, boundary=False)
+    desk.assembler.begin(P0, boundary=True)
+    desk.send(*sent([b"x", b"y", b"z"], [1, 2, 0]))
+    assert desk.files == [b"xyz"]
+
+
+def test_the_head_of_a_named_transfer_is_known_by_its_id() -> None:
+    """It may come last wherever reading began, and another partition is not concerned."""
+    desk = Desk()
+    desk.assembler.begin(P0, boundary=False)
+    desk.send(*sent([b"x", b"y", b"z"], [1, 2, 0], claims=T1))
+    desk.send(*sent([b"a", b"b"], [1, 0], source=P1))
+    assert desk.files == [b"xyz", b"ab"]
+
+
+def test_the_memory_of_heads_is_bounded() -> None:
+    """When too many files were seen all are forgotten: their order is bound again, no more."""
+    desk = Desk(Limits(remembered=2))
+    desk.assembler.begin(P0, boundary=False)
+    for offset, name in enumerate(["a.rpz", "b.rpz", "c.rpz"]):
+        desk.add(chunk(offset, 0, 1, b"whole", name=name))
+    assert desk.assembler._heads == {P0: {"c.rpz"}}
+    desk.send(*sent([b"x", b"y"], [1, 0], first=5))
+    assert desk.endings == [Ending.HEAD_MISSING]
 
 
 # S3: late duplicates
@@ -309,7 +385,17 @@ def test_a_late_first_chunk_that_nothing_follows_is_a_late_duplicate() -> None:
     desk.send(*sent([b"1", b"2", b"3"], [1, 0, 2], first=1))
     desk.add(chunk(4, 0, 3, b"1"))
     desk.follow(desk.assembler.expire(1e9, caught_up=True))
-    assert desk.endings == [Ending.LATE_DUPLICATE]
+    assert (desk.endings, desk.details) == ([Ending.LATE_DUPLICATE], ["nothing followed it"])
+
+
+@pytest.mark.parametrize("rest", [[(0, b"x")], [(0, b"1"), (1, b"y")]])
+def test_a_version_that_began_is_not_taken_for_a_duplicate(rest: list[tuple[int, bytes]]) -> None:
+    """Other bytes, or more than the first chunk: it has to be sent again."""
+    desk = Desk()
+    desk.send(*sent([b"1", b"2", b"3"]))
+    desk.send(*(chunk(9 + index, index, 3, data) for index, data in rest))
+    desk.follow(desk.assembler.expire(1e9, caught_up=True))
+    assert desk.endings == [Ending.EXPIRED]
 
 
 def test_a_version_that_follows_may_show_any_chunk_first() -> None:
@@ -437,7 +523,35 @@ def test_a_file_that_grows_too_large_is_dropped() -> None:
     assert late(desk.add(chunk(3, 1, 3, b"34"))) is Ending.REFUSED_QUOTA
 
 
-def test_a_chunk_that_is_too_large_is_refused() -> None:
+def test_a_chunk_that_is_too_large_ends_its_transfer() -> None:
+    """Without an id: nothing can be whole without it, so nothing waits for it."""
+    desk = Desk(Limits(chunk_bytes=4))
+    desk.add(chunk(0, 0, 3, b"1234"))
+    steps = desk.add(chunk(1, 1, 3, b"56789"))
+    assert [type(step) for step in steps] == [DropTransfer, Dropped]
+    assert desk.endings == [Ending.REFUSED_QUOTA]
+    assert "a chunk of 5 bytes; limits.chunk-bytes allows 4" in desk.details[-1]
+    assert late(desk.add(chunk(2, 2, 3, b"x"))) is Ending.REFUSED_QUOTA
+
+
+def test_a_new_version_with_a_chunk_that_is_too_large_ends_the_old_one() -> None:
+    """The head of B is refused, and A is superseded by it."""
+    desk = Desk(Limits(chunk_bytes=4))
+    desk.add(chunk(0, 0, 2, b"A1"))
+    desk.add(chunk(1, 0, 2, b"B1 is too large"))
+    assert desk.endings == [Ending.SUPERSEDED]
+    assert late(desk.add(chunk(2, 1, 2, b"B2"))) is Ending.REFUSED_QUOTA
+    assert desk.assembler.open_transfers == 0
+
+
+def test_a_named_transfer_that_begins_too_large_is_refused() -> None:
+    """All of it: the sender sends it again, with another id and smaller chunks."""
+    desk = Desk(Limits(chunk_bytes=4))
+    desk.refuses(chunk(0, 1, 2, b"56789", claims=T1), "limits.chunk-bytes")
+    assert late(desk.add(chunk(1, 0, 2, b"1234", claims=T1))) is Ending.REFUSED_QUOTA
+
+
+def test_a_named_transfer_goes_on_beside_a_chunk_that_is_too_large() -> None:
     """The limit itself is allowed; the transfer is not harmed by what was refused."""
     desk = Desk(Limits(chunk_bytes=4))
     desk.add(chunk(0, 0, 2, b"1234", claims=T1))
@@ -687,6 +801,19 @@ def test_chunks_of_an_expired_transfer_come_too_late() -> None:
     assert late(desk.add(chunk(5, 2, 3, b"3", claims=T1))) is Ending.EXPIRED
     assert late(desk.add(chunk(6, 0, 3, b"1", claims=T1))) is Ending.EXPIRED
     desk.send(*sent([b"x", b"y", b"z"], first=7))
+    assert desk.files == [b"xyz"]
+
+
+def test_a_file_that_is_sent_backwards_after_a_failure_is_heard_at_last() -> None:
+    """Its chunks look late until its head comes; when that expires too, the next try is whole."""
+    desk = Desk(_EXPIRY)
+    backwards = [2, 1, 0]
+    desk.send(*sent([b"1", b"2", b"3"], [0]))
+    desk.follow(desk.assembler.expire(90_000.0, caught_up=True))
+    desk.send(*sent([b"x", b"y", b"z"], backwards, first=3))
+    desk.follow(desk.assembler.expire(90_000.0, caught_up=True))
+    assert desk.endings == [Ending.EXPIRED] * 2
+    desk.send(*sent([b"x", b"y", b"z"], backwards, first=6))
     assert desk.files == [b"xyz"]
 
 

@@ -572,7 +572,7 @@ def test_a_plan_of_a_forgotten_log_may_end_late(fine: bool, failures: int) -> No
 
 # Any order
 
-_NAMES = ("a.rpz", "b.rpz", "c.yaml", "d.yaml")
+_NAMES = ("a.rpz", "b.rpz", "c.yaml")
 
 
 @define
@@ -583,7 +583,7 @@ class Item:
     #: It has its turn after the data with smaller numbers.
     number: int
     due: float = -inf
-    retried: bool = False
+    failures: int = 0
     void: bool = False
 
 
@@ -663,7 +663,8 @@ class Committing(RuleBasedStateMachine):
             assert ended == []
             [told] = steps
             assert isinstance(told, CommitRetried)
-            item.due, item.retried = self.now + told.retry_in, True
+            assert told.retry_in == min(60, 2**item.failures)
+            item.due, item.failures = self.now + told.retry_in, item.failures + 1
             self.queued[name] = item
             return
         ending = Ending.COMMITTED if isinstance(result, Committed) else result.ending
@@ -717,7 +718,7 @@ class Committing(RuleBasedStateMachine):
         while most and self.start_one():
             most -= 1
 
-    @rule(which=st.integers(0, 3), how=st.sampled_from(["fine", "same", "refused", "broken"]))
+    @rule(which=st.integers(0, 3), how=st.sampled_from(["fine", "same", "refused", "broken", "broken"]))
     def end(self, which: int, how: str) -> None:
         if self.running:
             plan = sorted(self.running)[which % len(self.running)]
@@ -746,7 +747,7 @@ class Committing(RuleBasedStateMachine):
         self.holding = False
         self.turn += 1
         for item in self.queued.values():
-            if item.done.target.kind is Kind.CONFIG and not item.retried:
+            if item.done.target.kind is Kind.CONFIG and not item.failures:
                 item.number = self.turn
 
     @rule()
@@ -775,4 +776,4 @@ class Committing(RuleBasedStateMachine):
 
 
 TestCommitting = Committing.TestCase
-TestCommitting.settings = examples(600, steps=25)
+TestCommitting.settings = examples(700, steps=25)

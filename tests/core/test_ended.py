@@ -214,6 +214,50 @@ def test_a_later_run_that_fails_takes_the_place_too() -> None:
     assert ended.tracked == 0
 
 
+# What may be the start of something after all
+
+
+def test_a_first_chunk_that_repeats_the_version_before_is_told_apart() -> None:
+    """S3: it opens a transfer, and if nothing follows it was a late duplicate."""
+    ended = Ended(4)
+    whole(ended, chunk(2), pages(b"1", b"2", b"3"))
+    for one, repeats in ((chunk(data=b"1"), True), (chunk(data=b"2"), False)):
+        assert ended.repeats(identify(one, TARGET), one, fingerprint(one.data)) is repeats
+    elsewhere = chunk(data=b"1", source=P1)
+    assert not ended.repeats(identify(elsewhere, TARGET), elsewhere, fingerprint(b"1"))
+    ended.failed(identify(chunk(), TARGET), Ending.EXPIRED)
+    assert not ended.repeats(identify(chunk(), TARGET), chunk(), fingerprint(b"1"))
+
+
+def test_a_chunk_that_was_ignored_is_remembered() -> None:
+    """Until the transfer ends again; those of named transfers surely were too late."""
+    ended = Ended(4)
+    for one in (chunk(), chunk(transfer_id="t1")):
+        ended.failed(identify(one, TARGET), Ending.EXPIRED)
+    unnamed, named = identify(chunk(), TARGET), identify(chunk(transfer_id="t1"), TARGET)
+    late(ended, chunk(0))
+    assert not ended.ignored(unnamed)
+    late(ended, chunk(1, transfer_id="t1"))
+    assert not ended.ignored(named)
+    late(ended, chunk(1))
+    told = [ended.ignored(unnamed)]
+    ended.failed(unnamed, Ending.EXPIRED)
+    told.append(ended.ignored(unnamed))
+    assert told == [True, False]
+
+
+def test_one_transfer_can_be_forgotten() -> None:
+    """What is read again is not late for itself; forgetting it twice is fine."""
+    ended = Ended(4)
+    whole(ended, chunk(2), pages(b"1", b"2", b"3"))
+    late(ended, chunk(1, data=b"2"))
+    for _ in range(2):
+        ended.forget(identify(chunk(), TARGET))
+        assert late(ended, chunk(1, data=b"2")) is None
+        assert not ended.ignored(identify(chunk(), TARGET))
+        assert ended.tracked == 0
+
+
 # Bounds
 
 
@@ -236,21 +280,30 @@ def test_a_memory_of_nothing_remembers_nothing() -> None:
     assert not ended.free_page()
 
 
-def test_a_page_is_freed_by_forgetting_the_oldest() -> None:
-    """What has none is forgotten on the way; in the end there is none left to free."""
+def test_a_page_is_freed_by_forgetting_the_oldest_that_has_one() -> None:
+    """What has none stays remembered; in the end there is none left to free."""
     ended = Ended(9)
     ended.failed(identify(chunk(transfer_id="t1"), TARGET), Ending.EXPIRED)
     whole(ended, chunk(2), pages(b"1", b"2", b"3"))
-    ended.failed(identify(chunk(transfer_id="t2"), TARGET), Ending.EXPIRED)
     whole(ended, chunk(2), pages(b"4", b"5", b"6"), name="b.rpz")
     assert ended.free_page()
     assert ended.tracked == PAGE
-    assert late(ended, chunk(transfer_id="t1")) is None
     assert late(ended, chunk(1, data=b"2")) is None
-    assert late(ended, chunk(transfer_id="t2")) is Ending.EXPIRED
+    assert late(ended, chunk(1, data=b"5"), name="b.rpz") is Ending.LATE_DUPLICATE
     assert ended.free_page()
     assert ended.tracked == 0
     assert not ended.free_page()
+    assert late(ended, chunk(transfer_id="t1")) is Ending.EXPIRED
+
+
+def test_what_is_whole_again_is_the_youngest_to_be_freed() -> None:
+    """Its place in the queue is that of its last ending."""
+    ended = Ended(9)
+    for name in ("a.rpz", "b.rpz", "a.rpz"):
+        whole(ended, chunk(2), pages(b"1", b"2", b"3"), name=name)
+    assert ended.free_page()
+    assert late(ended, chunk(1, data=b"2"), name="b.rpz") is None
+    assert late(ended, chunk(1, data=b"2"), name="a.rpz") is Ending.LATE_DUPLICATE
 
 
 def test_what_was_freed_can_be_whole_again() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Collection, Iterable
+from itertools import permutations, product
+
+from attrs import define
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -15,103 +18,134 @@ P0, P1 = TopicPartition("files", 0), TopicPartition("files", 1)
 HOLDERS = ("A", "B", "C", "D")
 
 
-@frozen
-class Pin:
-    """One holder's pin, in the naive model."""
+@define
+class Use:
+    """What one transfer used of one partition, in the naive model."""
 
     holder: str
     source: TopicPartition
-    offset: int
+    first: int
+    last: int
+    ended: bool = False
+
+
+def safe(position: int, held: Iterable[int], ended: Collection[tuple[int, int]]) -> int:
+    """Return the safe position by definition: below all that is held, inside nothing that ended."""
+    position = min([position, *held])
+    while any(first < position <= last for first, last in ended):
+        position -= 1
+    return position
 
 
 class ReadAndHold(RuleBasedStateMachine):
     """
     Partitions are found, read, lost and found again; transfers open and end.
 
-    The model is a plain list of pins that is searched from end to end.
+    The model remembers every use there ever was, and tries every position.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.positions = Positions()
         self.reading: dict[TopicPartition, int] = {}
-        self.next: dict[TopicPartition, int] = {}
-        self.pins: list[Pin] = []
+        self.uses: list[Use] = []
         self.before: dict[TopicPartition, int] = {}
 
-    def expected(self, but: str | None = None) -> dict[TopicPartition, int]:
-        """Return the safe positions by definition."""
-        return {
-            source: min(
-                [position]
-                + [pin.offset for pin in self.pins if pin.source == source and pin.holder != but]
-            )
-            for source, position in self.reading.items()
-        }
+    def expected(self, source: TopicPartition, but: str | None = None) -> int:
+        """Return the safe position of *source* by definition."""
+        uses = [use for use in self.uses if use.source == source]
+        return safe(
+            self.reading[source],
+            held=[use.first for use in uses if not use.ended and use.holder != but],
+            ended=[(use.first, use.last) for use in uses if use.ended or use.holder == but],
+        )
 
-    @rule(source=st.sampled_from(SOURCES), position=st.integers(0, 30))
-    def start(self, source: TopicPartition, position: int) -> None:
-        """Begin to read a partition, anew perhaps."""
-        self.positions.start(source, position)
-        self.reading[source] = self.next[source] = position
-        self.pins = [pin for pin in self.pins if pin.source != source]
-        self.before.pop(source, None)
+    def held(self, holder: str, source: TopicPartition) -> Use | None:
+        """Return what *holder* uses of *source* and has not let go."""
+        for use in self.uses:
+            if (use.holder, use.source, use.ended) == (holder, source, False):
+                return use
+        return None
 
-    @rule(source=st.sampled_from(SOURCES))
-    def forget(self, source: TopicPartition) -> None:
-        """Lose a partition."""
-        self.positions.forget(source)
-        self.reading.pop(source, None)
-        self.pins = [pin for pin in self.pins if pin.source != source]
+    @rule(source=st.sampled_from(SOURCES), position=st.none() | st.integers(0, 30))
+    def start(self, source: TopicPartition, position: int | None) -> None:
+        """Begin to read a partition, anew perhaps, or lose it."""
+        if position is None:
+            self.positions.forget(source)
+            self.reading.pop(source, None)
+        else:
+            self.positions.start(source, position)
+            self.reading[source] = position
+        self.uses = [use for use in self.uses if use.source != source]
         self.before.pop(source, None)
 
     @precondition(lambda self: self.reading)
-    @rule(data=st.data(), holder=st.sampled_from(HOLDERS), gap=st.integers(0, 3))
-    def read(self, data: st.DataObject, holder: str, gap: int) -> None:
-        """Read a record that a transfer uses, past some that none does."""
+    @rule(
+        data=st.data(),
+        batch=st.lists(
+            st.tuples(
+                st.sampled_from(HOLDERS),
+                st.sampled_from([0, 0, 0, 2]),
+                st.sampled_from([False, False, False, True]),
+            ),
+            min_size=3,
+            max_size=12,
+        ),
+    )
+    def read(self, data: st.DataObject, batch: list[tuple[str, int, bool]]) -> None:
+        """Read some records, between others that nobody uses; some end a transfer."""
         source = data.draw(st.sampled_from(sorted(self.reading)))
-        offset = self.next[source] + gap
-        self.next[source] = offset + 1
-        self.positions.pin(holder, source, offset)
-        if not any(pin.holder == holder and pin.source == source for pin in self.pins):
-            self.pins.append(Pin(holder, source, offset))
+        following = self.reading[source]
+        for holder, gap, ends in batch:
+            offset = following + gap
+            following = offset + 1
+            self.positions.pin(holder, source, offset)
+            use = self.held(holder, source)
+            if use is None:
+                self.uses.append(Use(holder, source, offset, offset))
+            else:
+                use.last = offset
+            if ends:
+                self.release(holder, {source})
+        self.positions.advance({source: following})
+        self.reading[source] = following
 
-    @rule(sources=st.sets(st.sampled_from(SOURCES)))
-    def advance(self, sources: set[TopicPartition]) -> None:
-        """Take note of how far reading came."""
-        moved = {source: self.next.get(source, 99) for source in sources}
-        self.positions.advance(moved)
-        self.reading.update({key: at for key, at in moved.items() if key in self.reading})
+    @rule(source=st.sampled_from(SOURCES), holder=st.sampled_from(HOLDERS))
+    def pass_over(self, source: TopicPartition, holder: str) -> None:
+        """Read a record that nobody uses; or speak of a partition that is not read."""
+        if source in self.reading:
+            self.reading[source] += 1
+            self.positions.advance({source: self.reading[source]})
+        else:
+            self.positions.pin(holder, source, 0)
+            self.positions.advance({source: 0})
 
     @rule(holder=st.sampled_from(HOLDERS), sources=st.sets(st.sampled_from(SOURCES)))
     def release(self, holder: str, sources: set[TopicPartition]) -> None:
         """End a transfer."""
         self.positions.release(holder, sources)
-        self.pins = [pin for pin in self.pins if pin.holder != holder or pin.source not in sources]
-
-    @rule(source=st.sampled_from(SOURCES), holder=st.sampled_from(HOLDERS))
-    def touch_what_is_not_read(self, source: TopicPartition, holder: str) -> None:
-        """Speak of a partition that is not read."""
-        if source not in self.reading:
-            self.positions.pin(holder, source, 0)
-            self.positions.advance({source: 0})
+        for source in sources:
+            use = self.held(holder, source)
+            if use is not None:
+                use.ended = True
 
     @invariant()
     def the_model_agrees(self) -> None:
         """State that every answer is the model's."""
         assert self.positions.reading() == self.reading
-        assert self.positions.safe() == self.expected()
+        for but in (None, *HOLDERS):
+            expected = {source: self.expected(source, but) for source in self.reading}
+            assert self.positions.safe(but) == expected
         for holder in HOLDERS:
-            assert self.positions.safe(but=holder) == self.expected(but=holder)
-            held = any(pin.holder == holder for pin in self.pins)
+            held = any(self.held(holder, source) for source in SOURCES)
             assert self.positions.is_pinning(holder) is held
 
     @invariant()
     def no_safe_position_goes_back(self) -> None:
         """State that what was safe stays safe, until a partition starts anew."""
-        safe = self.positions.safe()
-        assert all(safe[source] >= at for source, at in self.before.items())
-        self.before = safe
+        now = self.positions.safe()
+        assert all(now[source] >= at for source, at in self.before.items())
+        self.before = now
 
 
 TestReadAndHold = ReadAndHold.TestCase
@@ -131,6 +165,66 @@ def test_a_transfer_pins_from_its_first_record_to_its_outcome() -> None:
     assert positions.safe(but="B") == {P0: 15}
     positions.release("B", [P0])
     assert positions.safe() == {P0: 15}
+
+
+def used(positions: Positions, offsets: str) -> None:
+    """Let the transfers that *offsets* spells use one record each, from offset 0 on."""
+    positions.start(P0, 0)
+    for offset, holder in enumerate(offsets):
+        positions.pin(holder, P0, offset)
+    positions.advance({P0: len(offsets)})
+
+
+def test_a_transfer_that_ended_is_not_cut_in_two() -> None:
+    """Its tail, read again without its head, would look like the start of something else."""
+    positions = Positions()
+    used(positions, "ABA")
+    positions.release("A", [P0])
+    assert positions.safe() == {P0: 0}
+    assert positions.safe(but="B") == {P0: 3}
+    positions.release("B", [P0])
+    assert positions.safe() == {P0: 3}
+
+
+def test_one_cut_leads_to_the_next() -> None:
+    """Two that ended overlap: to spare one is to go back before the other."""
+    for order in ("XY", "YX"):
+        positions = Positions()
+        used(positions, "XYXZY")
+        for holder in order:
+            positions.release(holder, [P0])
+        assert positions.safe() == {P0: 0}, order
+        positions.release("Z", [P0])
+        assert positions.safe() == {P0: 5}, order
+
+
+def test_in_no_order_is_anything_cut_in_two() -> None:
+    """Three transfers share six records in every way, and end in every order."""
+    for offsets in product("XYZ", repeat=6):
+        for order in permutations(sorted(set(offsets))):
+            positions = Positions()
+            used(positions, "".join(offsets))
+            spans = {
+                holder: (offsets.index(holder), max(n for n in range(6) if offsets[n] == holder))
+                for holder in order
+            }
+            for number, holder in enumerate(order):
+                ended = [spans[other] for other in order[: number + 1]]
+                held = [spans[other][0] for other in order[number + 1 :]]
+                expected = {P0: safe(6, held, ended)}
+                assert positions.safe(but=holder) == expected, (offsets, order)
+                positions.release(holder, [P0])
+                assert positions.safe() == expected, (offsets, order)
+
+
+def test_a_transfer_that_would_end_now_is_not_cut_in_two_either() -> None:
+    """So a commit is told a position that holds once it is durable."""
+    positions = Positions()
+    used(positions, "ABABC")
+    assert positions.safe(but="A") == {P0: 0}
+    assert positions.safe(but="B") == {P0: 0}
+    positions.release("B", [P0])
+    assert positions.safe(but="A") == {P0: 4}
 
 
 def test_one_transfer_pins_two_partitions() -> None:

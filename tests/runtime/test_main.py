@@ -271,7 +271,7 @@ def test_a_daemon_that_cannot_be_set_up_is_told(
     status, _, err = check(place, capsys)
     assert status == 2
     assert f"filesync: {place.path}: filesync.daemon: " in err
-    assert "renwe" in err
+    assert "unknown option 'renwe'; did you mean renew?" in err
     assert err.count("\n") == 1
 
 

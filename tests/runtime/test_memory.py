@@ -122,6 +122,14 @@ def test_health_says_how_far_it_came(broker: MemoryBroker) -> None:
         transport.assign({_SOURCE: 0})
 
 
+def test_a_reader_tells_what_it_saw(broker: MemoryBroker, reader: Reader) -> None:
+    """For the message of a test that fails."""
+    broker.publish("zones", b"0")
+    reader.read_on(1)
+    assert "1 records" in str(reader)
+    assert "zones" in str(reader)
+
+
 def test_a_clock_goes_only_forwards() -> None:
     """And only when told."""
     clock = ManualClock(5.0)

@@ -20,10 +20,11 @@ from typing import Any
 from attrs import define, field
 
 from filesync import Kind, Limits, Origin, TopicPartition
-from filesync._assembler import Assembler, Whole
+from filesync._assembler import Assembler
 from filesync._effects import AppendChunk
 from filesync._model import ChangedFile, Chunk, Claims, Target
 from filesync._plan import Plan, PlanResult
+from filesync._transfer import Whole
 from filesync.daemon import ActionResult, Assumed, CheckPassed, CheckResult
 from filesync.runtime._journal import Journal
 from filesync.runtime._posix import Posix
