@@ -1,8 +1,4 @@
-"""
-The transport for confluent-kafka, a client that wraps the C library librdkafka.
-
-Source: docs/explanation/kafka-drivers.md.
-"""
+"""The transport for confluent-kafka, a client that wraps the C library librdkafka."""
 
 from __future__ import annotations
 

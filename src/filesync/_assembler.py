@@ -23,6 +23,8 @@ Source: docs/explanation/delivery.md; the scenarios S1-S15 in tests/core.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from filesync._effects import AppendChunk, DropTransfer
 from filesync._ended import PAGE, Ended, Identity, fingerprint, identify, is_named
 from filesync._model import Chunk, Origin, Target, TopicPartition, TransferKey
@@ -115,7 +117,7 @@ class Assembler:
             refusal = self._no_room_for(chunk)
             if refusal is not None:
                 # Its other chunks must not look like the start of something.
-                self._ended.failed(identity, Ending.REFUSED_QUOTA)
+                self._beware_of(self._ended.failed(identity, Ending.REFUSED_QUOTA))
                 return [*steps, _refused(chunk, target, Ending.REFUSED_QUOTA, refusal)]
             opened = self._begin(identity, chunk, target, mark, at)
         return steps + self._take(identity, opened, chunk, mark, at)
@@ -164,11 +166,7 @@ class Assembler:
                 ending = Ending.EXPIRED if opened.pages.get(0) else Ending.HEAD_MISSING
                 if opened.repeats and opened.received == 1:
                     ending, detail = Ending.LATE_DUPLICATE, "nothing followed it"
-                # It was sent backwards, after one that ended badly: the next is heard.
-                backwards = opened.received == 1 and self._ended.ignored(identity)
                 steps += self._drop(identity, opened, ending, detail)
-                if backwards:
-                    self._ended.forget(identity)
         return steps
 
     def forget(self, source: TopicPartition, why: str) -> list[Step]:
@@ -248,7 +246,7 @@ class Assembler:
         steps: list[Step] = [opened.append(chunk, mark)]
         if opened.received == opened.count:
             self._close(identity, opened)
-            self._ended.whole(identity, chunk, opened.pages)
+            self._beware_of(self._ended.whole(identity, chunk, opened.pages))
             steps.append(opened.whole())
         return steps
 
@@ -256,7 +254,7 @@ class Assembler:
         self, identity: Identity, opened: OpenTransfer, ending: Ending, detail: str
     ) -> list[Step]:
         self._close(identity, opened)
-        self._ended.failed(identity, ending)
+        self._beware_of(self._ended.failed(identity, ending))
         outcome = TransferEnded(
             ending=ending, name=opened.target.name, origin=opened.origin, detail=detail
         )
@@ -264,6 +262,12 @@ class Assembler:
             DropTransfer(opened.key, opened.target.name),
             Dropped(key=opened.key, sources=tuple(opened.sources), outcome=outcome),
         ]
+
+    def _beware_of(self, forgotten: Iterable[Identity]) -> None:
+        """Of these a tail may still come, and no memory tells it from a start any more."""
+        for source, name, _ in forgotten:
+            if not isinstance(source, str):
+                self._heads.setdefault(source, set()).discard(name)
 
     def _close(self, identity: Identity, opened: OpenTransfer) -> None:
         del self._open[identity]
@@ -297,7 +301,11 @@ class Assembler:
         """Whether one more page may be tracked; what ended makes room."""
         if self._tracked + self._ended.tracked + PAGE <= self._limits.tracked_chunks:
             return True
-        return self._ended.free_page()
+        forgotten = self._ended.free_page()
+        if forgotten is None:
+            return False
+        self._beware_of([forgotten])
+        return True
 
     def _overdue(self, opened: OpenTransfer, at: float, *, caught_up: bool) -> str | None:
         limits, last = self._limits, opened.last

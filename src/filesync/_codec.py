@@ -74,7 +74,7 @@ def decode(record: Record, *, routed_by_hostname: bool) -> Chunk:
     name = _name(headers)
     index, count = _place(headers)
     if record.value is None:
-        shown = _shown(name.encode())
+        shown = ascii(name) if len(name) <= 80 else f"{name[:80]!a}…"
         raise MalformedRecordError(f"{shown} has no value; files cannot be deleted by a record")
     claims = _claims(headers)
     return Chunk(

@@ -3,8 +3,8 @@ A bounded memory of transfers that ended, so that a late duplicate opens none.
 
 A transfer with an id is remembered by it. Of one without, only the
 fingerprints of its chunks can tell a late duplicate from a new version, so
-they are kept; and only for the newest whole version of a file, since the
-bytes of an older one may be sent again in earnest, to go back to it.
+they are kept. A first chunk always opens a new transfer; another chunk that is
+the same as in the transfer before is taken for a late duplicate.
 """
 
 from __future__ import annotations
@@ -89,10 +89,8 @@ class Ended:
     def __init__(self, most: int) -> None:
         self._most = most
         self._past: OrderedDict[Identity, _Past] = OrderedDict()
-        self._unnamed: dict[str, Identity] = {}
         #: Those that are remembered with fingerprints, oldest first.
         self._paged: OrderedDict[Identity, None] = OrderedDict()
-        self._ignored: set[Identity] = set()
         self.tracked = 0
 
     def late(self, identity: Identity, chunk: Chunk, value: int) -> Ending | None:
@@ -105,58 +103,51 @@ class Ended:
         # Without an id a first chunk may always be the start of a new version.
         if chunk.index == 0 or (past.pages and past.pages.get(chunk.index) != value):
             return None
-        self._ignored.add(identity)
         return past.ending
-
-    def ignored(self, identity: Identity) -> bool:
-        """Whether a chunk by the four headers alone came too late since the last ending."""
-        return identity in self._ignored
 
     def repeats(self, identity: Identity, chunk: Chunk, value: int) -> bool:
         """Whether *chunk*, by the four headers alone, is the same as in the version before."""
         past = self._past.get(identity)
         return past is not None and past.pages.get(chunk.index) == value
 
-    def whole(self, identity: Identity, chunk: Chunk, pages: Pages) -> None:
-        """Remember that *chunk* made its transfer whole."""
-        before = self._unnamed.get(identity[1])
-        if before is not None:
-            self.forget(before)
+    def whole(self, identity: Identity, chunk: Chunk, pages: Pages) -> list[Identity]:
+        """Remember that *chunk* made its transfer whole; return which are forgotten for it."""
         if is_named(chunk):
-            self._keep(identity, _Past(ending=Ending.LATE_DUPLICATE))
-        elif chunk.count > 1:
-            self._unnamed[identity[1]] = identity
-            self._keep(identity, _Past(ending=Ending.LATE_DUPLICATE, pages=pages))
+            return self._keep(identity, _Past(ending=Ending.LATE_DUPLICATE))
+        if chunk.count > 1:
+            return self._keep(identity, _Past(ending=Ending.LATE_DUPLICATE, pages=pages))
+        return []
 
-    def failed(self, identity: Identity, ending: Ending) -> None:
-        """Remember a transfer that never was whole."""
-        self._keep(identity, _Past(ending=ending))
+    def failed(self, identity: Identity, ending: Ending) -> list[Identity]:
+        """Remember a transfer that never was whole; return which are forgotten for it."""
+        return self._keep(identity, _Past(ending=ending))
 
     def forget_source(self, source: TopicPartition) -> None:
         """Forget what was read of *source*."""
         for identity in [known for known in self._past if known[0] == source]:
             self.forget(identity)
 
-    def free_page(self) -> bool:
-        """Forget, oldest first, until a page is free; say whether one is."""
+    def free_page(self) -> Identity | None:
+        """Forget the oldest that has a page; return which; None: no page can be freed."""
         oldest = next(iter(self._paged), None)
-        if oldest is None:
-            return False
-        self.forget(oldest)
-        return True
+        if oldest is not None:
+            self.forget(oldest)
+        return oldest
 
-    def _keep(self, identity: Identity, past: _Past) -> None:
+    def _keep(self, identity: Identity, past: _Past) -> list[Identity]:
         if identity in self._past:
             old = self._past.pop(identity)
             self.tracked -= len(old.pages)
         self._past[identity] = past
         self._paged.pop(identity, None)
-        self._ignored.discard(identity)
         if past.pages:
             self._paged[identity] = None
             self.tracked += len(past.pages)
-        if len(self._past) > self._most:
-            self.forget(next(iter(self._past)))
+        if len(self._past) <= self._most:
+            return []
+        oldest = next(iter(self._past))
+        self.forget(oldest)
+        return [oldest]
 
     def forget(self, identity: Identity) -> None:
         """Forget one transfer; it may be unknown."""
@@ -165,6 +156,3 @@ class Ended:
             return
         self.tracked -= len(past.pages)
         self._paged.pop(identity, None)
-        self._ignored.discard(identity)
-        if self._unnamed.get(identity[1]) == identity:
-            del self._unnamed[identity[1]]

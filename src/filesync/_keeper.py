@@ -54,6 +54,11 @@ class Keeper:
         """Whether a save is under way."""
         return self._saving is not None
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether entries wait to be written."""
+        return bool(self._unsaved)
+
     def open(self, ledger: Ledger) -> None:
         """Take what the journal said at start."""
         self.ledger = ledger
@@ -65,9 +70,7 @@ class Keeper:
 
     def confirmed(self, name: str, origin: Origin) -> SaveJournal | None:
         """Note that the bytes of *name* were sent again, from *origin*."""
-        sequence = self.ledger.files[name].sequence
-        entry = FileConfirmed(name=name, sequence=sequence, origin=origin, epoch=self.ledger.epoch)
-        return self._save(entry)
+        return self._save(FileConfirmed(name=name, origin=origin, epoch=self.ledger.epoch))
 
     def log_seen(self, found: PartitionFound) -> SaveJournal | None:
         """Note which log a partition belongs to; None when nothing is new."""

@@ -96,10 +96,9 @@ class FileCommitted:
 
 @frozen(kw_only=True)
 class FileConfirmed:
-    """The bytes of commit *sequence* were sent again, from *origin*: the file is that new."""
+    """The same bytes were sent again, by a transfer from *origin*: the file is that new."""
 
     name: str
-    sequence: int
     origin: Origin
     epoch: int
 
@@ -193,10 +192,12 @@ def replay(ledger: Ledger, entry: Entry) -> Ledger:
                 positions=_merged(ledger.positions, positions),
                 sequence=max(ledger.sequence, file.sequence),
             )
-        case FileConfirmed(name=name, sequence=sequence, origin=origin, epoch=epoch):
+        case FileConfirmed(name=name, origin=origin, epoch=epoch):
             known = ledger.files.get(name)
-            if epoch != ledger.epoch or known is None or known.sequence != sequence:
+            if epoch != ledger.epoch or known is None:
                 return ledger
+            if known.origin is not None and origin.age_against(known.origin) == -1:
+                return ledger  # A newer version became durable first.
             return evolve(ledger, files={**ledger.files, name: evolve(known, origin=origin)})
         case PositionsSaved(positions=positions, epoch=epoch):
             if epoch != ledger.epoch:
@@ -214,15 +215,13 @@ def snapshot(ledger: Ledger) -> list[Entry]:
     """Return the shortest list of entries that replays to *ledger*."""
     epoch = ledger.epoch
     entries: list[Entry] = []
-    if epoch:
+    if epoch and not ledger.logs:
         entries.append(EpochBegun(epoch=epoch))
     entries += [evolve(log, epoch=epoch) for log in ledger.logs.values()]
     files = sorted(ledger.files.values(), key=lambda file: file.sequence)
     entries += [FileCommitted(file=file, positions={}, epoch=epoch) for file in files]
-    if ledger.positions:
-        entries.append(PositionsSaved(positions=ledger.positions, epoch=epoch))
-    if ledger.served:
-        entries.append(Served(sequence=ledger.served))
+    entries.append(PositionsSaved(positions=ledger.positions, epoch=epoch))
+    entries.append(Served(sequence=ledger.served))
     return entries
 
 
@@ -286,13 +285,8 @@ def _to_json(entry: Entry) -> dict[str, Any]:
                 "positions": _positions_to_json(positions),
                 "epoch": epoch,
             }
-        case FileConfirmed(name=name, sequence=sequence, origin=origin, epoch=epoch):
-            body = {
-                "same": name,
-                "sequence": sequence,
-                "origin": _origin_to_json(origin),
-                "epoch": epoch,
-            }
+        case FileConfirmed(name=name, origin=origin, epoch=epoch):
+            body = {"same": name, "origin": _origin_to_json(origin), "epoch": epoch}
         case PositionsSaved(positions=positions, epoch=epoch):
             body = {"positions": _positions_to_json(positions), "epoch": epoch}
         case PositionsForgotten(source=source, epoch=epoch):
@@ -321,10 +315,8 @@ def _from_json(body: Any) -> Entry:
             return FileCommitted(
                 file=_file_from_json(file), positions=_positions_from_json(positions), epoch=epoch
             )
-        case {"v": 1, "same": name, "sequence": sequence, "origin": origin, "epoch": epoch}:
-            return FileConfirmed(
-                name=name, sequence=sequence, origin=_origin_from_json(origin), epoch=epoch
-            )
+        case {"v": 1, "same": name, "origin": origin, "epoch": epoch}:
+            return FileConfirmed(name=name, origin=_origin_from_json(origin), epoch=epoch)
         case {"v": 1, "positions": positions, "epoch": epoch}:
             return PositionsSaved(positions=_positions_from_json(positions), epoch=epoch)
         case {"v": 1, "forget": [topic, partition], "epoch": epoch}:

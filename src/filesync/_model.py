@@ -202,7 +202,7 @@ class Target:
     kind: Kind
 
 
-@attrs.frozen(cache_hash=True)
+@attrs.frozen(order=True, cache_hash=True)
 class TransferKey:
     """
     Names one transfer's place on disk: the record that opened it.

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping
+from itertools import chain
 
 from attrs import define, field
 
@@ -103,10 +104,10 @@ class Positions:
             span = partition.pins.pop(holder, None)
             if span is None:
                 continue
-            # Only a pin that is set now can ever be the safe position.
-            if span.last > span.first and any(
-                span.splits_at(pin.first) for pin in partition.pins.values()
-            ):
+            # Only a pin that is set now, or what it leads to, can ever be the
+            # safe position.
+            others = chain(partition.pins.values(), partition.ended)
+            if span.last > span.first and any(span.splits_at(other.first) for other in others):
                 partition.ended.append(span)
             position = partition.safe(None)
             partition.ended = [ended for ended in partition.ended if ended.last >= position]

@@ -955,6 +955,7 @@ class Run:
     origin: Origin
     last: Origin
     sources: set[TopicPartition]
+    repeats: bool
     chunks: dict[int, bytes] = field(factory=dict)
 
 
@@ -1000,6 +1001,8 @@ class Assembling(RuleBasedStateMachine):
         #: How transfers ended; with the chunks of a whole one without an id.
         self.past: dict[object, tuple[Ending, dict[int, bytes] | None]] = {}
         self.unnamed: dict[str, object] = {}
+        #: Those of which a chunk came too late and may have been of a new version.
+        self.ignored: set[object] = set()
 
     @initialize(tight=st.booleans())
     def choose(self, tight: bool) -> None:
@@ -1098,14 +1101,19 @@ class Assembling(RuleBasedStateMachine):
             if seen is not None or run.sending.claims != sending.claims:
                 answer.append(Ending.SUPERSEDED)
                 del self.runs[identity]
+                self.remember(identity, Ending.SUPERSEDED)
         elif identity in self.past:
             ending, chunks = self.past[identity]
             first = not named and index == 0
             if not first and (chunks is None or chunks.get(index) == piece.data):
+                if not named:
+                    self.ignored.add(identity)
                 return [("late", ending)]
         if identity not in self.runs:
             where = piece.origin
-            self.runs[identity] = Run(sending, self.now, self.now, where, where, set())
+            _, chunks = self.past.get(identity, (None, None))
+            repeats = (chunks or {}).get(index) == piece.data
+            self.runs[identity] = Run(sending, self.now, self.now, where, where, set(), repeats)
         run = self.runs[identity]
         run.chunks[index] = piece.data
         run.touched_at, run.last = self.now, piece.origin
@@ -1114,13 +1122,23 @@ class Assembling(RuleBasedStateMachine):
         if len(run.chunks) == piece.count:
             answer.append("whole")
             del self.runs[identity]
-            self.past.pop(self.unnamed.pop(piece.name, None), None)
+            self.forget_one(self.unnamed.pop(piece.name, None))
             if named:
-                self.past[identity] = Ending.LATE_DUPLICATE, None
+                self.remember(identity, Ending.LATE_DUPLICATE)
             elif piece.count > 1:
-                self.past[identity] = Ending.LATE_DUPLICATE, run.chunks
+                self.remember(identity, Ending.LATE_DUPLICATE, run.chunks)
                 self.unnamed[piece.name] = identity
         return answer
+
+    def remember(
+        self, identity: object, ending: Ending, chunks: dict[int, bytes] | None = None
+    ) -> None:
+        self.past[identity] = ending, chunks
+        self.ignored.discard(identity)
+
+    def forget_one(self, identity: object) -> None:
+        self.past.pop(identity, None)
+        self.ignored.discard(identity)
 
     def compare(self, steps: list[Step], expected: list[object]) -> None:
         answer: list[object] = []
@@ -1150,9 +1168,8 @@ class Assembling(RuleBasedStateMachine):
             for identity, ending in expected.items()
         }
         for identity, ending in expected.items():
-            run = self.runs.pop(identity)
-            if ending is not Ending.SUPERSEDED or run.sending.claims.transfer_id is not None:
-                self.past[identity] = ending, None
+            del self.runs[identity]
+            self.remember(identity, ending)
 
     def overdue(self, run: Run, caught_up: bool) -> bool:
         offset, timestamp = self.newest[run.last.source]
@@ -1169,18 +1186,18 @@ class Assembling(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.0, 15.0, 40.0]), caught_up=st.booleans())
     def expire(self, seconds: float, caught_up: bool) -> None:
         self.now += seconds
-        late_ones = {
-            identity: Ending.EXPIRED if 0 in run.chunks else Ending.HEAD_MISSING
-            for identity, run in self.runs.items()
-            if self.overdue(run, caught_up)
-        }
-        # What is only a late first chunk ends as such (S3).
+        late_ones, heard = dict[object, Ending](), list[Run]()
         for identity, run in self.runs.items():
-            _, chunks = self.past.get(identity, (None, None))
-            if identity in late_ones and chunks and run.chunks.items() <= chunks.items():
-                late_ones[identity] = Ending.LATE_DUPLICATE
+            if self.overdue(run, caught_up):
+                ending = Ending.EXPIRED if 0 in run.chunks else Ending.HEAD_MISSING
+                alone = len(run.chunks) == 1
+                late_ones[identity] = Ending.LATE_DUPLICATE if alone and run.repeats else ending
+                heard += [run] if alone and identity in self.ignored else []
         steps = self.desk.follow(self.desk.assembler.expire(self.now, caught_up=caught_up))
         self.lose(steps, late_ones)
+        for run in heard:  # What comes next of it would look like a beginning: see S9.
+            self.forget_one(run.sending.identity)
+            self.stop_unnamed(run.sending.name)
 
     @rule(name=st.sampled_from(sorted(_NAMES)), source=st.sampled_from([P0, P1]), back=st.integers(0, 5))
     def supersede(self, name: str, source: TopicPartition, back: int) -> None:
@@ -1204,7 +1221,7 @@ class Assembling(RuleBasedStateMachine):
         self.lose(self.desk.follow(self.desk.assembler.forget(source, "cut")), gone)
         for identity in [*gone, *self.past]:
             if identity in gone or (isinstance(identity, tuple) and identity[0] == source):
-                self.past.pop(identity, None)
+                self.forget_one(identity)
         self.unnamed = {k: v for k, v in self.unnamed.items() if v in self.past}
         for name, where in _NAMES.items():
             if where == source:
@@ -1213,7 +1230,7 @@ class Assembling(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 3))
     def refuse(self, which: int) -> None:
-        keys = sorted(self.desk.keys)
+        keys = sorted(self.desk.keys, key=str)
         if keys:
             key = keys[which % len(keys)]
             refused = {
@@ -1244,6 +1261,7 @@ class Assembling(RuleBasedStateMachine):
         stored = self.desk.disk.stored.values()
         assert assembler.spooled_bytes == sum(len(x) for parts in stored for x in parts.values())
         assert assembler._tracked == sum(len(transfer.pages) for transfer in opened)
+        assert not any(transfer.headless for transfer in opened), "no head was lost"
         past = assembler._ended._past
         assert assembler._ended.tracked == sum(len(ended.pages) for ended in past.values())
         assert assembler._tracked + assembler._ended.tracked <= limits.tracked_chunks
@@ -1251,6 +1269,8 @@ class Assembling(RuleBasedStateMachine):
         assert assembler.open_transfers <= limits.open_transfers
         assert len(past) <= limits.remembered
         assert set(assembler._ended._unnamed.values()) <= set(past)
+        assert set(assembler._ended._paged) == {key for key, ended in past.items() if ended.pages}
+        assert assembler._ended._ignored <= set(past)
 
 
 TestAssembling = Assembling.TestCase

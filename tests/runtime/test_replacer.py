@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import grp
 import hashlib
 import os
+import pwd
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from filesync._ledger import FileCommitted, decode
 from filesync._model import Claims
 from filesync._plan import Committed, Failed, NotCommitted, Plan, PlanResult
 from filesync.daemon import CheckFailed, CheckPassed, CheckUnavailable
-from support.disk import CALLS, P0, Disk, Killed, Workshop, descriptors, names_in
+from support.disk import CALLS, IS_ROOT, P0, STRANGER, Disk, Killed, Workshop, descriptors, names_in
 
 OLDER, OLD, NEW = b"older: 1\n", b"old: 1\n", b"new: 1\n# longer than the old one\n"
 
@@ -28,11 +30,19 @@ PIECES, ORDER = [NEW[:9], NEW[9:14], NEW[14:20], NEW[20:]], [3, 2, 0, 1]
 #: files-dir, our own directory, the lock and the journal.
 HELD = 4
 
+#: Group and owner, one by one, where a file is not ours.
+CHOWNS = ["chown c.yaml.tmp"] * 2 if IS_ROOT else []
+
 #: Errors of the disk as a whole, which pass.
 PASSING = [errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EROFS]
 
 #: Errors of the place, which do not pass by themselves.
 LASTING = [errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EBUSY]
+
+
+needs_root = pytest.mark.skipif(
+    not IS_ROOT, reason="this environment does not promise root: only it may give files away"
+)
 
 
 @pytest.fixture(name="shop")
@@ -61,7 +71,7 @@ def test_the_order_of_the_calls_is_the_order_of_commit(shop: Workshop) -> None:
     """Staged, dressed, synced, checked, kept, renamed, made durable, recorded: in that order."""
     shop.daemon.meanwhile = lambda _: shop.disk.calls.append("check")
     shop.put("b/c.yaml", OLD)
-    os.chown(shop.path / "b" / "c.yaml", 1234, 2345)
+    os.chown(shop.path / "b" / "c.yaml", *STRANGER)
     plan = shop.store("b/c.yaml", PIECES, order=ORDER)
     del shop.disk.calls[:]
     assert isinstance(shop.perform(plan), Committed)
@@ -70,8 +80,7 @@ def test_the_order_of_the_calls_is_the_order_of_commit(shop: Workshop) -> None:
         "copy 3 1",
         "copy 4 1",
         "rename 1 c.yaml.tmp",
-        "chown c.yaml.tmp",
-        "chown c.yaml.tmp",
+        *CHOWNS,
         "chmod c.yaml.tmp",
         "set_time c.yaml.tmp",
         "sync c.yaml.tmp",
@@ -182,14 +191,14 @@ def test_where_links_are_refused_the_backup_is_a_copy(shop: Workshop, error: int
     """Same bytes, owner, mode and time, durable before the rename; and nothing else changes."""
     live, backup = shop.path / "a.rpz", shop.path / "a.rpz.backup"
     shop.put("a.rpz", OLD)
-    os.chown(live, 1234, 2345)
+    os.chown(live, *STRANGER)
     live.chmod(0o604)
     os.utime(live, (1.5e9, 1.5e9))
     shop.disk.refuse("link", error)
     assert isinstance(shop.put("a.rpz", NEW), Committed)
     info = backup.stat()
     assert backup.read_bytes() == OLD
-    assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (1234, 2345, 0o604)
+    assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (*STRANGER, 0o604)
     assert info.st_mtime == 1.5e9
     calls = shop.disk.calls
     assert calls.index("sync a.rpz.backup.tmp") < calls.index("rename a.rpz.tmp a.rpz", 50)
@@ -270,27 +279,29 @@ def test_owner_and_mode_are_those_of_the_file_before(shop: Workshop) -> None:
     """Whatever the settings say of new files, an existing one keeps what it has."""
     live = shop.path / "a.rpz"
     shop.put("a.rpz", OLD)
-    os.chown(live, 1234, 2345)
+    os.chown(live, *STRANGER)
     live.chmod(0o4604)
     assert isinstance(shop.put("a.rpz", NEW, owner="root", group="root", mode=0o600), Committed)
     info = live.stat()
-    assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (1234, 2345, 0o4604)
+    assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (*STRANGER, 0o4604)
 
 
 def test_a_new_file_belongs_to_whom_files_dir_belongs(shop: Workshop) -> None:
     """Where the settings say nothing: owner and group of files-dir, mode 0640."""
-    os.chown(shop.path, 1234, 2345)
+    other = (1, 1) if IS_ROOT else STRANGER
+    os.chown(shop.path, *STRANGER)
     shop.restart()
     old_mask = os.umask(0o077)
     try:
         shop.put("a.rpz", NEW)
-        shop.put("b.rpz", NEW, owner="daemon", group="daemon", mode=0o604)
+        user, group = pwd.getpwuid(other[0]).pw_name, grp.getgrgid(other[1]).gr_name
+        shop.put("b.rpz", NEW, owner=user, group=group, mode=0o604)
     finally:
         os.umask(old_mask)
     info = (shop.path / "a.rpz").stat()
-    assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (1234, 2345, 0o640)
+    assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (*STRANGER, 0o640)
     info = (shop.path / "b.rpz").stat()
-    assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (1, 1, 0o604)
+    assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (*other, 0o604)
 
 
 @pytest.mark.parametrize(
@@ -309,32 +320,35 @@ def test_an_unknown_account_is_waited_for(
     assert not (shop.path / "a.rpz").exists()
 
 
+@needs_root
 def test_without_the_right_to_its_group_a_file_stays_as_it_was(shop: Workshop) -> None:
     """Readers that come by the group could not read it, so it is told and tried again."""
-    os.chown(shop.path, 0, 2345)
+    os.chown(shop.path, 0, STRANGER[1])
     shop.restart()
     shop.disk.refuse_always("chown", errno.EPERM)
     plan = shop.store("a.rpz", [NEW])
     result = shop.perform(plan)
     assert isinstance(result, Failed)
-    assert result.detail.startswith("its group cannot be 2345: run filesync as root")
+    assert result.detail.startswith(f"its group cannot be {STRANGER[1]}: run filesync as root")
     assert names_in(shop.path) == ["a.rpz.chunks", "a.rpz.chunks/0-1-0", "a.rpz.tmp"]
     shop.disk.allow()
     assert isinstance(shop.perform(plan), Committed)
-    assert (shop.path / "a.rpz").stat().st_gid == 2345
+    assert (shop.path / "a.rpz").stat().st_gid == STRANGER[1]
 
 
+@needs_root
 def test_without_the_right_to_its_owner_the_group_is_enough(shop: Workshop) -> None:
     """Only root may give a file away; it becomes visible, with its group and mode."""
     shop.put("a.rpz", OLD)
-    os.chown(shop.path / "a.rpz", 1234, 2345)
+    os.chown(shop.path / "a.rpz", *STRANGER)
     plan = shop.store("a.rpz", [NEW])
     shop.disk.refuse("chown a.rpz.tmp", errno.EPERM, skip=1)
     assert isinstance(shop.perform(plan), Committed)
     info = (shop.path / "a.rpz").stat()
-    assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (os.getuid(), 2345, 0o640)
+    assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (0, STRANGER[1], 0o640)
 
 
+@needs_root
 def test_nobody_else_can_read_a_file_that_is_not_dressed_yet(shop: Workshop) -> None:
     """Until its owner and mode are set a staged file is ours alone."""
     modes = []
@@ -343,7 +357,7 @@ def test_nobody_else_can_read_a_file_that_is_not_dressed_yet(shop: Workshop) -> 
         if call.startswith(("rename 1", "chown", "chmod")):
             modes.append((shop.path / "a.rpz.tmp").stat().st_mode & 0o777)
 
-    os.chown(shop.path, 1234, 2345)
+    os.chown(shop.path, *STRANGER)
     shop.restart()
     shop.disk.after = look
     shop.put("a.rpz", NEW, mode=0o644)
@@ -612,7 +626,7 @@ class Case:
         """Return the plan for the third version of the file."""
         self.shop.put(self.name, OLDER)
         self.shop.put(self.name, OLD)
-        os.chown(self.live, 1234, 2345)
+        os.chown(self.live, *STRANGER)
         return self.shop.store(self.name, PIECES, order=ORDER)
 
 
@@ -639,7 +653,9 @@ def faults(
 
 
 #: All that a replacement calls.
-USED = sorted({*CALLS} - {"open_root", "make_directory", "lock", "create"})
+USED = sorted(
+    {*CALLS} - {"open_root", "make_directory", "lock", "create"} - (set() if IS_ROOT else {"chown"})
+)
 
 #: What of it may fail: Linux closes a directory without fail.
 FALLIBLE = [*(call for call in USED if call != "close"), "close 1", "close 3", "close c.yaml.tmp"]
@@ -669,7 +685,7 @@ def test_a_fault_that_passes_harms_nothing(tmp_path: Path, call: str, error: int
             ended = shop.perform(plan)
         assert isinstance(ended, Committed)
         case.expect_done()
-        assert case.live.stat().st_uid == case.backup.stat().st_uid == 1234
+        assert case.live.stat().st_uid == case.backup.stat().st_uid == STRANGER[0]
         if ended is result:  # What could not be cleared away is swept at the next start.
             shop.spool.sweep()
         assert names_in(shop.path) == ["b", "b/c.yaml", "b/c.yaml.backup"]

@@ -16,7 +16,7 @@ import pytest
 from filesync.exceptions import FilesDirError, FilesInUseError
 from filesync.runtime._posix import Posix
 from filesync.runtime._root import Root
-from support.disk import CALLS, Disk, descriptors, names_in
+from support.disk import CALLS, STRANGER, Disk, descriptors, names_in
 
 #: Takes files-dir, says so, and waits for the end of its input.
 HOLDER = """
@@ -192,7 +192,7 @@ def test_missing_directories_are_not_created_unasked(files: Path, root: Root) ->
 
 def test_created_directories_look_like_files_dir(files: Path, root: Root) -> None:
     """They get its mode and owner, and become durable one within the other."""
-    os.chown(files, 1234, 2345)
+    os.chown(files, *STRANGER)
     files.chmod(0o751)
     root.close()
     disk = Disk()
@@ -208,7 +208,7 @@ def test_created_directories_look_like_files_dir(files: Path, root: Root) -> Non
         os.umask(old_mask)
     for path in (files / "a", files / "a" / "b"):
         info = path.stat()
-        assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (1234, 2345, 0o751)
+        assert (info.st_uid, info.st_gid, info.st_mode & 0o7777) == (*STRANGER, 0o751)
     made = [call for call in disk.calls if call.startswith(("make_directory", "sync"))]
     assert made[-4:] == ["make_directory a", "sync .", "make_directory b", "sync a"]
 

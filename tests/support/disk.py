@@ -32,7 +32,22 @@ from filesync.runtime._replacer import Replacer
 from filesync.runtime._root import Root
 from filesync.runtime._spool import Digest, Spool
 
-__all__ = ["CALLS", "P0", "Disk", "Judge", "Killed", "Workshop", "descriptors", "names_in"]
+__all__ = [
+    "CALLS",
+    "IS_ROOT",
+    "P0",
+    "STRANGER",
+    "Disk",
+    "Judge",
+    "Killed",
+    "Workshop",
+    "descriptors",
+    "names_in",
+]
+
+#: Only root may give files away; others test with what is theirs.
+IS_ROOT = os.geteuid() == 0
+STRANGER = (1234, 2345) if IS_ROOT else (os.geteuid(), os.getegid())
 
 P0 = TopicPartition("files", 0)
 
