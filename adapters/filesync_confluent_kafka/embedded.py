@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from typing import final
 
 from confluent_kafka import KafkaError, Message, Producer
 
@@ -20,6 +21,7 @@ __all__ = ["EmbeddedBroker"]
 _TIMEOUT = 10.0
 
 
+@final
 class EmbeddedBroker:
     """
     One broker on loopback, and a producer for it; also a context manager.

@@ -12,9 +12,9 @@ import sys
 
 if "pytest" in sys.modules:  # pragma: no branch - our own tests run under it
     # So that a test of the contract that fails shows what it compared.
-    sys.modules["pytest"].register_assert_rewrite("filesync._contract")
+    sys.modules["pytest"].register_assert_rewrite("filesync.runtime._contract")
 
-from filesync._contract import Log, OpenTransport, Reader, TransportContract
+from filesync.runtime._contract import Log, OpenTransport, Reader, TransportContract
 from filesync.runtime._memory import MemoryBroker, MemoryTransport
 
 __all__ = [

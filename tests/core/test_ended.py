@@ -174,14 +174,14 @@ def test_a_whole_file_in_one_record_needs_no_memory() -> None:
     assert late(ended, chunk(count=1), name="b.rpz") is None
 
 
-def test_an_older_version_may_be_sent_again_in_earnest() -> None:
-    """Only the newest whole version of a file is in the memory, however it was sent."""
+def test_a_newer_version_does_not_make_the_memory_shorter() -> None:
+    """A late chunk of the version before the last is still late."""
     for newer in (chunk(2, count=4), chunk(2, transfer_id="t1"), chunk(count=1)):
         ended = Ended(4)
         whole(ended, chunk(2), pages(b"1", b"2", b"3"))
         whole(ended, newer, pages(b"n"))
-        assert late(ended, chunk(1, data=b"2")) is None
-        assert ended.tracked == (PAGE if newer.count == 4 else 0)
+        assert late(ended, chunk(1, data=b"2")) is Ending.LATE_DUPLICATE
+        assert late(ended, chunk(0, data=b"1")) is None
 
 
 def test_a_newer_version_of_another_file_changes_nothing() -> None:
@@ -229,23 +229,6 @@ def test_a_first_chunk_that_repeats_the_version_before_is_told_apart() -> None:
     assert not ended.repeats(identify(chunk(), TARGET), chunk(), fingerprint(b"1"))
 
 
-def test_a_chunk_that_was_ignored_is_remembered() -> None:
-    """Until the transfer ends again; those of named transfers surely were too late."""
-    ended = Ended(4)
-    for one in (chunk(), chunk(transfer_id="t1")):
-        ended.failed(identify(one, TARGET), Ending.EXPIRED)
-    unnamed, named = identify(chunk(), TARGET), identify(chunk(transfer_id="t1"), TARGET)
-    late(ended, chunk(0))
-    assert not ended.ignored(unnamed)
-    late(ended, chunk(1, transfer_id="t1"))
-    assert not ended.ignored(named)
-    late(ended, chunk(1))
-    told = [ended.ignored(unnamed)]
-    ended.failed(unnamed, Ending.EXPIRED)
-    told.append(ended.ignored(unnamed))
-    assert told == [True, False]
-
-
 def test_one_transfer_can_be_forgotten() -> None:
     """What is read again is not late for itself; forgetting it twice is fine."""
     ended = Ended(4)
@@ -254,7 +237,6 @@ def test_one_transfer_can_be_forgotten() -> None:
     for _ in range(2):
         ended.forget(identify(chunk(), TARGET))
         assert late(ended, chunk(1, data=b"2")) is None
-        assert not ended.ignored(identify(chunk(), TARGET))
         assert ended.tracked == 0
 
 
@@ -313,7 +295,7 @@ def test_what_was_freed_can_be_whole_again() -> None:
     ended.free_page()
     whole(ended, chunk(2), pages(b"4", b"5", b"6"))
     whole(ended, chunk(2, transfer_id="t1"), pages(b"7"))
-    assert ended.tracked == 0
+    assert ended.tracked == PAGE
 
 
 def test_a_partition_that_starts_anew_is_forgotten() -> None:

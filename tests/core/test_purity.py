@@ -143,7 +143,7 @@ def _outward(package: Path) -> list[str]:
         for line, module, _ in _imported(ast.parse(path.read_text(encoding="utf-8"))):
             inside = module == "filesync" or module.startswith("filesync.")
             adapter = not inside and module.startswith("filesync")
-            acting = module.startswith((".", "filesync.runtime", "filesync._contract"))
+            acting = module.startswith((".", "filesync.runtime", "filesync.runtime._contract"))
             if adapter or (acting and path.name != RE_EXPORTING):
                 found.append(f"{path.name}:{line}: {module}")
     return found
@@ -286,7 +286,7 @@ def test_entry_points_are_looked_up_in_two_functions_only(copy: Path, function: 
         "from filesync import runtime",
         "import filesync.runtime._world",
         "from .runtime import World",
-        "from filesync._contract import TransportContract",
+        "from filesync.runtime._contract import TransportContract",
         "def f() -> None:\n    import filesync_confluent_kafka",
     ],
 )

@@ -4,8 +4,15 @@
 
 from __future__ import annotations
 
-from filesync._contract._reader import Log, OpenTransport, Part, new_name, new_topic, publish
 from filesync._model import TopicPartition
+from filesync.runtime._contract._reader import (
+    Log,
+    OpenTransport,
+    Part,
+    new_name,
+    new_topic,
+    publish,
+)
 from filesync.transport import PartitionLost, TopicRecreated
 
 __all__ = ["PartitionsPart"]

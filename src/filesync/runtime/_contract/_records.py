@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from filesync._contract._reader import Log, OpenTransport, Part, new_topic, publish
 from filesync._model import Headers, TopicPartition
+from filesync.runtime._contract._reader import Log, OpenTransport, Part, new_topic, publish
 from filesync.transport import Unreadable
 
 __all__ = ["RecordsPart"]

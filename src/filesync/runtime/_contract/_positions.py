@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from filesync._contract._reader import Beside, Log, OpenTransport, Part, new_topic, publish
 from filesync._model import TopicPartition
+from filesync.runtime._contract._reader import Beside, Log, OpenTransport, Part, new_topic, publish
 from filesync.transport import OutOfRange
 
 __all__ = ["PositionsPart"]

@@ -19,11 +19,11 @@ should be opened so that it looks about every second.
 
 from __future__ import annotations
 
-from filesync._contract._partitions import PartitionsPart
-from filesync._contract._positions import PositionsPart
-from filesync._contract._reader import Log, OpenTransport, Reader
-from filesync._contract._records import RecordsPart
-from filesync._contract._waiting import WaitingPart
+from filesync.runtime._contract._partitions import PartitionsPart
+from filesync.runtime._contract._positions import PositionsPart
+from filesync.runtime._contract._reader import Log, OpenTransport, Reader
+from filesync.runtime._contract._records import RecordsPart
+from filesync.runtime._contract._waiting import WaitingPart
 
 __all__ = ["Log", "OpenTransport", "Reader", "TransportContract"]
 

@@ -1,6 +1,6 @@
 """What the contract's tests are written with: a log to steer, a reader that remembers."""
 
-# ruff: noqa: S101, TID251 - these are tests: they assert, and they act.
+# ruff: noqa: S101 - these are tests: they assert, and they act.
 
 from __future__ import annotations
 

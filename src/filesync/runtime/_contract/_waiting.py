@@ -1,13 +1,15 @@
 """Waiting: for records, for brokers, for the end."""
 
-# ruff: noqa: S101, TID251 - these are tests: they assert, and they act.
+# ruff: noqa: S101 - these are tests: they assert, and they act.
 
 from __future__ import annotations
 
 import contextlib
 import time
 
-from filesync._contract._reader import (
+from filesync._model import TopicPartition
+from filesync.exceptions import TransportError
+from filesync.runtime._contract._reader import (
     Beside,
     Log,
     OpenTransport,
@@ -16,8 +18,6 @@ from filesync._contract._reader import (
     new_topic,
     publish,
 )
-from filesync._model import TopicPartition
-from filesync.exceptions import TransportError
 
 __all__ = ["WaitingPart"]
 
