@@ -585,6 +585,15 @@ def test_how_to_operate_tells_what_to_do_about_every_label() -> None:
     assert set(_first_cells(section)) == _labels() - fine - reserved
 
 
+def test_the_page_on_crash_safety_lists_every_entry_of_the_journal() -> None:
+    """By the word in the file that tells one from the others."""
+    section = _section(DOCS / "explanation" / "crash-safety.md", "## What the journal holds")
+    source = (SOURCE / "_ledger.py").read_text("utf-8")
+    words = re.findall(r'^ +body = \{\s*"(\w+)"', source, re.MULTILINE)
+    assert words
+    assert sorted(_first_cells(section)) == sorted(words)
+
+
 def _parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """Yield the parser of each command, and that of none."""
     parser = command_line._parser()

@@ -108,6 +108,7 @@ class Engine:
         self._polling = True
         self._stuck: list[fx.AppendChunk] = []
         self._spool_fails = False
+        self._spool_waits = False
         self._shutdown = Shutdown()
 
     @property
@@ -192,8 +193,7 @@ class Engine:
                 case Alarm.SCHEDULER:
                     self._out += self._actions.wake(at)
                 case Alarm.RETRY_CHUNKS:
-                    self._out += self._stuck
-                    self._stuck = []
+                    self._retry_chunks(at)
                 case Alarm.SAVE_POSITIONS:
                     safe = self._reading.positions.safe()
                     self._emit(self._keeper.save_positions(safe))
@@ -277,7 +277,17 @@ class Engine:
             retried = SpoolRetried(name=effect.name, detail=error, retry_in=_RETRY_CHUNKS_AFTER)
             self._report(retried)
         self._stuck.append(effect)
-        self._alarms.ensure(Alarm.RETRY_CHUNKS, at + _RETRY_CHUNKS_AFTER)
+        self._spool_waits = True
+        self._alarms.set(Alarm.RETRY_CHUNKS, at + _RETRY_CHUNKS_AFTER)
+
+    def _retry_chunks(self, at: float) -> None:
+        # Failures come before the next alarm: without one all is stored, and
+        # not earlier may more be read.
+        self._spool_waits = bool(self._stuck)
+        self._out += self._stuck
+        self._stuck = []
+        if self._spool_waits:
+            self._alarms.set(Alarm.RETRY_CHUNKS, at)
 
     # Faults
 
@@ -396,14 +406,15 @@ class Engine:
     def _is_quiet(self) -> bool:
         return (
             not self._reading.catching_up
-            and not self._stuck
+            and not self._spool_waits
             and not self._committer.unfinished
             and self._actions.settled
         )
 
     def _settle_polling(self) -> None:
         most = self._settings.limits.unfinished_commits
-        polling = not self._shutdown.asked and not self._stuck and self._committer.unfinished < most
+        busy = self._spool_waits or self._committer.unfinished >= most
+        polling = not self._shutdown.asked and not busy
         if polling is not self._polling:
             self._polling = polling
             self._out.append(fx.PollAgain() if polling else fx.StopPolling())

@@ -722,7 +722,6 @@ class _Sip(MemoryTransport):
         return super().poll(timeout, min(max_records, 10), wanted)
 
 
-@pytest.mark.xfail(strict=True, reason="each try to store chunks again lets one more poll through")
 def test_while_the_disk_is_full_nothing_more_is_read(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

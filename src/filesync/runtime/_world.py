@@ -161,8 +161,9 @@ class World:
         if self._stop_wanted and not self._stop_told:
             self._stop_told = True
             events.append(StopAsked(time.monotonic()))
-        if self._polling:
-            events += self._poll(0.0 if events else _LONGEST_POLL)
+        # What happened may be a reason to read nothing more.
+        if not events and self._polling:
+            events += self._poll(_LONGEST_POLL)
         elif not events:
             self._completions.wait(self._patience(_LONGEST_POLL))
         health = self._transport.health()
