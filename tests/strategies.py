@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from filesync._ledger import (
     Entry,
+    EpochBegun,
     FileCommitted,
     FileConfirmed,
     LogSeen,
@@ -212,9 +213,16 @@ def entries() -> st.SearchStrategy[Entry]:
             epoch=epoch,
         ),
         st.builds(FileCommitted, file=committed, positions=positions(), epoch=epoch),
-        st.builds(FileConfirmed, name=st.sampled_from(_FILE_NAMES), origin=origins(), epoch=epoch),
+        st.builds(
+            FileConfirmed,
+            name=st.sampled_from(_FILE_NAMES),
+            sequence=sequence,
+            origin=origins(),
+            epoch=epoch,
+        ),
         st.builds(PositionsSaved, positions=positions(), epoch=epoch),
         st.builds(PositionsForgotten, source=st.sampled_from(SOURCES), epoch=epoch),
+        st.builds(EpochBegun, epoch=epoch),
         st.builds(Served, sequence=sequence),
     )
 
@@ -236,7 +244,7 @@ def _numbered(drawn: list[Entry]) -> list[Entry]:
                 history.append(evolve(entry, file=file, epoch=max(0, epoch - entry.epoch)))
             case PositionsSaved() | FileConfirmed():
                 history.append(evolve(entry, epoch=epoch))
-            case LogSeen() | PositionsForgotten():
+            case LogSeen() | PositionsForgotten() | EpochBegun():
                 epoch += 1
                 history.append(evolve(entry, epoch=epoch))
             case Served():

@@ -70,7 +70,10 @@ class Keeper:
 
     def confirmed(self, name: str, origin: Origin) -> SaveJournal | None:
         """Note that the bytes of *name* were sent again, from *origin*."""
-        return self._save(FileConfirmed(name=name, origin=origin, epoch=self.ledger.epoch))
+        sequence = self.ledger.files[name].sequence
+        return self._save(
+            FileConfirmed(name=name, sequence=sequence, origin=origin, epoch=self.ledger.epoch)
+        )
 
     def log_seen(self, found: PartitionFound) -> SaveJournal | None:
         """Note which log a partition belongs to; None when nothing is new."""

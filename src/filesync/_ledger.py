@@ -96,9 +96,10 @@ class FileCommitted:
 
 @frozen(kw_only=True)
 class FileConfirmed:
-    """The same bytes were sent again, by a transfer from *origin*: the file is that new."""
+    """The bytes of commit *sequence* were sent again, from *origin*: the file is that new."""
 
     name: str
+    sequence: int
     origin: Origin
     epoch: int
 
@@ -192,12 +193,10 @@ def replay(ledger: Ledger, entry: Entry) -> Ledger:
                 positions=_merged(ledger.positions, positions),
                 sequence=max(ledger.sequence, file.sequence),
             )
-        case FileConfirmed(name=name, origin=origin, epoch=epoch):
+        case FileConfirmed(name=name, sequence=sequence, origin=origin, epoch=epoch):
             known = ledger.files.get(name)
-            if epoch != ledger.epoch or known is None:
-                return ledger
-            if known.origin is not None and origin.age_against(known.origin) == -1:
-                return ledger  # A newer version became durable first.
+            if epoch != ledger.epoch or known is None or known.sequence != sequence:
+                return ledger  # Another version became durable first.
             return evolve(ledger, files={**ledger.files, name: evolve(known, origin=origin)})
         case PositionsSaved(positions=positions, epoch=epoch):
             if epoch != ledger.epoch:
@@ -285,8 +284,8 @@ def _to_json(entry: Entry) -> dict[str, Any]:
                 "positions": _positions_to_json(positions),
                 "epoch": epoch,
             }
-        case FileConfirmed(name=name, origin=origin, epoch=epoch):
-            body = {"same": name, "origin": _origin_to_json(origin), "epoch": epoch}
+        case FileConfirmed(name=name, sequence=sequence, origin=origin, epoch=epoch):
+            body = {"same": [name, sequence], "origin": _origin_to_json(origin), "epoch": epoch}
         case PositionsSaved(positions=positions, epoch=epoch):
             body = {"positions": _positions_to_json(positions), "epoch": epoch}
         case PositionsForgotten(source=source, epoch=epoch):
@@ -315,8 +314,10 @@ def _from_json(body: Any) -> Entry:
             return FileCommitted(
                 file=_file_from_json(file), positions=_positions_from_json(positions), epoch=epoch
             )
-        case {"v": 1, "same": name, "origin": origin, "epoch": epoch}:
-            return FileConfirmed(name=name, origin=_origin_from_json(origin), epoch=epoch)
+        case {"v": 1, "same": [name, sequence], "origin": origin, "epoch": epoch}:
+            return FileConfirmed(
+                name=name, sequence=sequence, origin=_origin_from_json(origin), epoch=epoch
+            )
         case {"v": 1, "positions": positions, "epoch": epoch}:
             return PositionsSaved(positions=_positions_from_json(positions), epoch=epoch)
         case {"v": 1, "forget": [topic, partition], "epoch": epoch}:

@@ -100,9 +100,7 @@ class Simulation:
 
     def boot(self) -> None:
         """Start a process on what is on disk."""
-        self.engine = Engine(
-            self.settings, finish_when_caught_up=self.finish_when_caught_up
-        )
+        self.engine = Engine(self.settings, finish_when_caught_up=self.finish_when_caught_up)
         self.spool.clear()
         self.jobs.clear()
         self.snapshots.clear()
@@ -165,9 +163,7 @@ class Simulation:
                     ("total-chunks", str(len(pieces)).encode()),
                     ("chunk-index", str(index + 1).encode()),
                 ]
-            self.send(
-                (*headers, *extra), pieces[index], partition=partition, timestamp=timestamp
-            )
+            self.send((*headers, *extra), pieces[index], partition=partition, timestamp=timestamp)
 
     # Driving
 

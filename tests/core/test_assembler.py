@@ -97,7 +97,15 @@ def sent(
 ) -> list[Chunk]:
     """Return the chunks of a file in the order that they are read in, from offset *first* on."""
     return [
-        chunk(first + place, index, len(pieces), pieces[index], claims=claims, name=name, source=source)
+        chunk(
+            first + place,
+            index,
+            len(pieces),
+            pieces[index],
+            claims=claims,
+            name=name,
+            source=source,
+        )
         for place, index in enumerate(range(len(pieces)) if order is None else order)
     ]
 
@@ -1033,29 +1041,25 @@ class Assembling(RuleBasedStateMachine):
         ]
 
     @rule(
-        which=st.integers(0, 7),
-        index=st.integers(0, 4),
+        which=st.integers(0, 3),
+        indexes=st.lists(st.integers(0, 4), min_size=1, max_size=5),
         source=st.sampled_from([P0, P1]),
-        seconds=st.sampled_from([0.0, 0.0, 0.0, 12.0]),
-        lost=st.sampled_from([False, False, False, True]),
+        seconds=st.sampled_from([0.0, 0.0, 12.0]),
     )
-    def send(
-        self, which: int, index: int, source: TopicPartition, seconds: float, lost: bool
-    ) -> None:
-        """Let one of the newest senders send a chunk: any if it has a name, else the next."""
+    def send(self, which: int, indexes: list[int], source: TopicPartition, seconds: float) -> None:
+        """Let one of the newest senders send chunks: any if it has a name, else the next ones."""
         self.now += seconds
         if not self.sendings:
             return
-        sending = self.sendings[-1 - which % min(4, len(self.sendings))]
-        if sending.claims.transfer_id is None:
-            source, index = sending.source, sending.next
-            sending.next += 1
-            if index == len(sending.pieces):
-                self.sendings.remove(sending)
-                return
-            if lost and index:  # A lost head is another story: S9.
-                return
-        self.receive(sending, index % len(sending.pieces), source)
+        sending = self.sendings[-1 - which % len(self.sendings[-4:])]
+        for index in indexes:
+            if sending.claims.transfer_id is not None:
+                self.receive(sending, index % len(sending.pieces), source)
+                continue
+            place, sending.next = sending.next, sending.next + 1
+            lost = place and index == 4  # A lost head is another story: S9.
+            if place < len(sending.pieces) and not lost:
+                self.receive(sending, place, sending.source)
 
     def receive(self, sending: Sending, index: int, source: TopicPartition) -> None:
         self.offsets[source] += 1
@@ -1175,7 +1179,26 @@ class Assembling(RuleBasedStateMachine):
 
     # What else happens
 
-    @rule(seconds=st.sampled_from([0.0, 15.0, 40.0]), caught_up=st.booleans())
+    @rule(
+        what=st.sampled_from(["expire", "idle", "late", "supersede", "forget", "refuse", "end"]),
+        name=st.sampled_from(sorted(_NAMES)),
+        source=st.sampled_from([P0, P1]),
+        number=st.integers(0, 5),
+    )
+    def interfere(self, what: str, name: str, source: TopicPartition, number: int) -> None:
+        match what:
+            case "expire" | "idle" | "late":
+                seconds = {"expire": 15.0, "idle": 40.0, "late": 0.0}[what]
+                self.expire(seconds, caught_up=bool(number % 2))
+            case "supersede":
+                self.supersede(name, source, number)
+            case "forget":
+                self.forget(source)
+            case "refuse":
+                self.refuse(number)
+            case _:
+                self.all_end()
+
     def expire(self, seconds: float, caught_up: bool) -> None:
         self.now += seconds
         late_ones = dict[object, Ending]()
@@ -1187,7 +1210,6 @@ class Assembling(RuleBasedStateMachine):
         steps = self.desk.follow(self.desk.assembler.expire(self.now, caught_up=caught_up))
         self.lose(steps, late_ones)
 
-    @rule(name=st.sampled_from(sorted(_NAMES)), source=st.sampled_from([P0, P1]), back=st.integers(0, 5))
     def supersede(self, name: str, source: TopicPartition, back: int) -> None:
         newer = origin(self.offsets[source] - back, source, timestamp=self.now)
         older = {
@@ -1199,7 +1221,6 @@ class Assembling(RuleBasedStateMachine):
         if any(not isinstance(identity, str) for identity in older):
             self.stop_unnamed(name)
 
-    @rule(source=st.sampled_from([P0, P1]))
     def forget(self, source: TopicPartition) -> None:
         gone = {
             identity: Ending.HEAD_MISSING
@@ -1215,7 +1236,6 @@ class Assembling(RuleBasedStateMachine):
                 self.stop_unnamed(name)
         self.offsets[source], self.newest[source] = 0, (0, 0.0)
 
-    @rule(which=st.integers(0, 3))
     def refuse(self, which: int) -> None:
         keys = sorted(self.desk.keys, key=str)
         if keys:
@@ -1227,8 +1247,7 @@ class Assembling(RuleBasedStateMachine):
             }
             self.lose(self.desk.follow(self.desk.assembler.refuse(key, "no place")), refused)
 
-    @rule()
-    def all_ends(self) -> None:
+    def all_end(self) -> None:
         """When everything has ended and is forgotten, nothing is left."""
         self.now += 61
         self.expire(0.0, caught_up=True)
@@ -1259,4 +1278,4 @@ class Assembling(RuleBasedStateMachine):
 
 
 TestAssembling = Assembling.TestCase
-TestAssembling.settings = examples(400, steps=40)
+TestAssembling.settings = examples(500, steps=25)

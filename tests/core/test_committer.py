@@ -131,7 +131,10 @@ _PLACES = [_known, _committed, _running, _waiting, _held, _retrying]
         ),
         pytest.param(origin(5), origin(7, P1), Ending.AMBIGUOUS, id="no-time-elsewhere"),
         pytest.param(
-            origin(5, generation=2), origin(7, generation=1), Ending.SUPERSEDED, id="generation-less"
+            origin(5, generation=2),
+            origin(7, generation=1),
+            Ending.SUPERSEDED,
+            id="generation-less",
         ),
         pytest.param(
             origin(7, generation=1), origin(5, generation=2), None, id="generation-greater"
@@ -611,7 +614,9 @@ class Committing(RuleBasedStateMachine):
     def rivals(self, name: str) -> list[Origin]:
         """Return the origins that a new version of *name* has to be newer than."""
         items = [*self.running.values(), *filter(None, [self.queued.get(name)])]
-        mine = [item.done.origin for item in items if item.done.target.name == name and not item.void]
+        mine = [
+            item.done.origin for item in items if item.done.target.name == name and not item.void
+        ]
         known = self.files.get(name)
         return mine if known is None else [known, *mine]
 
@@ -718,7 +723,10 @@ class Committing(RuleBasedStateMachine):
         while most and self.start_one():
             most -= 1
 
-    @rule(which=st.integers(0, 3), how=st.sampled_from(["fine", "same", "refused", "broken", "broken"]))
+    @rule(
+        which=st.integers(0, 3),
+        how=st.sampled_from(["fine", "same", "refused", "broken", "broken"]),
+    )
     def end(self, which: int, how: str) -> None:
         if self.running:
             plan = sorted(self.running)[which % len(self.running)]

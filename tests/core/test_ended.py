@@ -6,7 +6,7 @@ from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from filesync._ended import PAGE, Ended, Pages, fingerprint, identify, is_named
+from filesync._ended import PAGE, Ended, Identity, Pages, fingerprint, identify, is_named
 from filesync._model import Chunk, Claims, Kind, Origin, Target, TopicPartition
 from filesync._outcomes import Ending
 
@@ -47,9 +47,9 @@ def late(ended: Ended, one: Chunk, name: str = "a.rpz") -> Ending | None:
     return ended.late(identify(one, target), one, fingerprint(one.data))
 
 
-def whole(ended: Ended, one: Chunk, seen: Pages, name: str = "a.rpz") -> None:
-    """Tell *ended* that *one* made its transfer whole."""
-    ended.whole(identify(one, evolve(TARGET, name=name)), one, seen)
+def whole(ended: Ended, one: Chunk, seen: Pages, name: str = "a.rpz") -> list[Identity]:
+    """Tell *ended* that *one* made its transfer whole; return what is forgotten for it."""
+    return ended.whole(identify(one, evolve(TARGET, name=name)), one, seen)
 
 
 # Which transfer
@@ -212,6 +212,7 @@ def test_a_later_run_that_fails_takes_the_place_too() -> None:
     ended.failed(identify(chunk(), TARGET), Ending.EXPIRED)
     assert late(ended, chunk(1, data=b"2")) is Ending.EXPIRED
     assert ended.tracked == 0
+    assert ended.free_page() is None
 
 
 # What may be the start of something after all
@@ -246,35 +247,50 @@ def test_one_transfer_can_be_forgotten() -> None:
 def test_the_oldest_is_forgotten_first() -> None:
     """The memory holds as many as it is told to, each anew when it ends again."""
     ended = Ended(2)
-    for name in ("t1", "t2", "t1", "t3"):
+    forgotten = [
         ended.failed(identify(chunk(transfer_id=name), TARGET), Ending.EXPIRED)
+        for name in ("t1", "t2", "t1", "t3")
+    ]
+    assert forgotten == [[], [], [], [identify(chunk(transfer_id="t2"), TARGET)]]
     assert late(ended, chunk(transfer_id="t1")) is Ending.EXPIRED
     assert late(ended, chunk(transfer_id="t2")) is None
     assert late(ended, chunk(transfer_id="t3")) is Ending.EXPIRED
 
 
+def test_what_is_forgotten_for_a_whole_transfer_is_told() -> None:
+    """Named or not; a file in one record pushes nothing out."""
+    ended = Ended(1)
+    told = [
+        whole(ended, one, pages(b"1", b"2", b"3"))
+        for one in (chunk(2), chunk(count=1), chunk(2, transfer_id="t1"), chunk(2))
+    ]
+    named = identify(chunk(transfer_id="t1"), TARGET)
+    assert told == [[], [], [identify(chunk(), TARGET)], [named]]
+    assert ended.tracked == PAGE
+
+
 def test_a_memory_of_nothing_remembers_nothing() -> None:
     """And counts nothing."""
     ended = Ended(0)
-    whole(ended, chunk(2), pages(b"1", b"2", b"3"))
+    assert whole(ended, chunk(2), pages(b"1", b"2", b"3")) == [identify(chunk(), TARGET)]
     assert late(ended, chunk(1, data=b"2")) is None
     assert ended.tracked == 0
-    assert not ended.free_page()
+    assert ended.free_page() is None
 
 
 def test_a_page_is_freed_by_forgetting_the_oldest_that_has_one() -> None:
     """What has none stays remembered; in the end there is none left to free."""
     ended = Ended(9)
     ended.failed(identify(chunk(transfer_id="t1"), TARGET), Ending.EXPIRED)
-    whole(ended, chunk(2), pages(b"1", b"2", b"3"))
-    whole(ended, chunk(2), pages(b"4", b"5", b"6"), name="b.rpz")
-    assert ended.free_page()
-    assert ended.tracked == PAGE
+    for name in ("a.rpz", "b.rpz"):
+        whole(ended, chunk(2), pages(b"1", b"2", b"3"), name=name)
+    freed = []
+    for tracked in (PAGE, 0, 0):
+        freed.append(ended.free_page())
+        assert ended.tracked == tracked
+    first, second = (identify(chunk(), evolve(TARGET, name=name)) for name in ("a.rpz", "b.rpz"))
+    assert freed == [first, second, None]
     assert late(ended, chunk(1, data=b"2")) is None
-    assert late(ended, chunk(1, data=b"5"), name="b.rpz") is Ending.LATE_DUPLICATE
-    assert ended.free_page()
-    assert ended.tracked == 0
-    assert not ended.free_page()
     assert late(ended, chunk(transfer_id="t1")) is Ending.EXPIRED
 
 
@@ -291,11 +307,11 @@ def test_what_is_whole_again_is_the_youngest_to_be_freed() -> None:
 def test_what_was_freed_can_be_whole_again() -> None:
     """Forgetting leaves nothing behind that a newer version would stumble over."""
     ended = Ended(9)
-    whole(ended, chunk(2), pages(b"1", b"2", b"3"))
-    ended.free_page()
-    whole(ended, chunk(2), pages(b"4", b"5", b"6"))
-    whole(ended, chunk(2, transfer_id="t1"), pages(b"7"))
-    assert ended.tracked == PAGE
+    for data in (b"2", b"5"):
+        whole(ended, chunk(2), pages(b"1", data, b"3"))
+        assert late(ended, chunk(1, data=data)) is Ending.LATE_DUPLICATE
+        ended.free_page()
+        assert ended.tracked == 0
 
 
 def test_a_partition_that_starts_anew_is_forgotten() -> None:

@@ -210,7 +210,7 @@ def play(seed: int) -> None:
 @pytest.mark.parametrize("block", range(8))
 def test_whatever_happens_the_newest_complete_versions_are_served(block: int) -> None:
     """Only whole versions are ever seen, none goes back, and all is well in the end."""
-    histories = int(os.environ.get("FILESYNC_HISTORIES", "400"))
+    histories = int(os.environ.get("FILESYNC_HISTORIES", "160"))
     first = int(os.environ.get("FILESYNC_SEED", "0")) + block * histories
     for seed in range(first, first + histories // 8):
         try:

@@ -140,10 +140,26 @@ def test_a_harmful_name_is_refused(name: str, expected: str) -> None:
     assert refusal(name) == expected
 
 
-@pytest.mark.parametrize("name", ["a/" * 2_048 + "b", "a/" * 100_000 + "b"])
+@pytest.mark.parametrize(
+    "name", ["a/" * 2_048 + "b", "a/" * 100_000 + "b", "\u00e9/" * 1_365 + "b"]
+)
 def test_a_name_longer_than_any_path_is_refused(name: str) -> None:
     """One record must not make a hundred thousand directories: Linux takes 4,095 bytes."""
     assert "is longer than" in refusal(name)
+
+
+@pytest.mark.parametrize("letter", ["a", "\u00e9"])
+@pytest.mark.parametrize("files_dir", ["/files", "/var/lib/" + "d" * 200, "/\u00e9"])
+def test_the_longest_name_makes_a_path_that_linux_takes(letter: str, files_dir: str) -> None:
+    """With files-dir before it and our suffix behind it; one byte more is refused."""
+    longest = 4_095 - len(f"{files_dir}/{LONGEST_SUFFIX}".encode())
+    directory = letter * 100 + "/"
+    repeated = directory * ((longest - 1) // len(directory.encode()))
+    fitting = repeated + "x" * (longest - len(repeated.encode()))
+    assert target(fitting, files_dir=files_dir).name == fitting
+    assert target(f"{files_dir}/{fitting}", files_dir=files_dir).name == fitting
+    told = refusal(fitting + "x", files_dir=files_dir)
+    assert told.endswith(f"is longer than {longest} bytes")
 
 
 @pytest.mark.parametrize("files_dir", ["/files", "/files/", "/", "/var/lib/x.tmp"])

@@ -89,7 +89,7 @@ class ReadAndHold(RuleBasedStateMachine):
                 st.sampled_from([False, False, False, True]),
             ),
             min_size=3,
-            max_size=12,
+            max_size=8,
         ),
     )
     def read(self, data: st.DataObject, batch: list[tuple[str, int, bool]]) -> None:

@@ -112,9 +112,7 @@ def test_the_alarm_is_set_only_while_something_waits() -> None:
 def test_the_next_action_keeps_the_gap() -> None:
     """A change right after an action, and no quiet seconds: the gap is kept."""
     times = Schedule(quiet=0.0, min_gap=7.0)
-    state = after(
-        Changed(0, RENEW), Due(0), Finished(1, DONE), Changed(2, RENEW), times=times
-    )
+    state = after(Changed(0, RENEW), Due(0), Finished(1, DONE), Changed(2, RENEW), times=times)
     assert wakes_at(state) == 8
 
 
@@ -152,9 +150,7 @@ def test_a_repetition_keeps_the_gap(changes: tuple[float, ...]) -> None:
 def test_a_change_that_unblocks_keeps_the_gap() -> None:
     """A change right after the failure of the operator waits for the gap."""
     times = Schedule(quiet=0.0, min_gap=10.0)
-    state = after(
-        Changed(0, RENEW), Due(0), Finished(3, OPERATOR), Changed(4, RENEW), times=times
-    )
+    state = after(Changed(0, RENEW), Due(0), Finished(3, OPERATOR), Changed(4, RENEW), times=times)
     assert wakes_at(state) == 13
 
 

@@ -50,7 +50,12 @@ def test_a_block_list_and_a_configuration_end_in_one_reload(
     assert 4.5 <= float(reload["at"]) - committed <= 8, "five quiet seconds, then the reload"
     assert host.calls("renew") == []
     assert not host.ledger().needs, "nothing is left to reload"
-    assert host.names() == ["block.rpz", "block.rpz.backup", "resolver.yaml", "resolver.yaml.backup"]
+    assert host.names() == [
+        "block.rpz",
+        "block.rpz.backup",
+        "resolver.yaml",
+        "resolver.yaml.backup",
+    ]
 
 
 def test_a_block_list_alone_ends_in_one_renew(host: Host, send: Send) -> None:

@@ -101,9 +101,7 @@ def test_every_bad_record_is_counted_and_the_next_good_one_is_used(
     assert strangers == ["directory", "link", "onto"]
 
 
-def test_a_flood_of_bad_records_costs_no_memory(
-    host: Host, producer: Producer, topic: str
-) -> None:
+def test_a_flood_of_bad_records_costs_no_memory(host: Host, producer: Producer, topic: str) -> None:
     """150,000 bad records of four kinds: memory stays, few lines are logged, files still arrive."""
     host.start()
     host.wait_until_ready()

@@ -169,9 +169,7 @@ def test_a_wiped_directory_gets_every_file_again(
     host.wait_until_ready()
     send({"block.rpz": b"x", "resolver.yaml": b"workers: 1\n"})
     host.wait_for("reload_assumed")
-    eventually(
-        lambda: _group_offset(kafka_broker, topic) == 2, 30, what="the group's offset told"
-    )
+    eventually(lambda: _group_offset(kafka_broker, topic) == 2, 30, what="the group's offset told")
     assert host.stop() == 0
     for path in sorted(host.files_dir.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()

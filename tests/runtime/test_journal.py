@@ -221,14 +221,14 @@ def test_a_tail_that_is_torn_at_any_byte_costs_only_itself(desk: Desk) -> None:
         assert desk.reopen() == replayed(*survived, later)
 
 
-@pytest.mark.parametrize("flip", [0x01, 0x20, 0x80])
-def test_a_flipped_bit_anywhere_ends_what_is_believed(desk: Desk, flip: int) -> None:
+def test_a_flipped_bit_anywhere_ends_what_is_believed(desk: Desk) -> None:
     """A byte that changed is noticed: its line and what follows are read again from the log."""
     desk.disk.hasty = True
     desk.journal.append(ENTRIES)
     whole = desk.path.read_bytes()
     for index, byte in enumerate(whole):
-        desk.path.write_bytes(whole[:index] + bytes([byte ^ flip]) + whole[index + 1 :])
+        flipped = byte ^ (0x01, 0x20, 0x80)[index % 3]
+        desk.path.write_bytes(whole[:index] + bytes([flipped]) + whole[index + 1 :])
         survived = ENTRIES[: whole.count(b"\n", 0, index)]
         assert desk.reopen() == replayed(*survived)
         desk.journal.append(ENTRIES[len(survived) :])

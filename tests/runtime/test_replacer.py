@@ -34,10 +34,10 @@ HELD = 4
 CHOWNS = ["chown c.yaml.tmp"] * 2 if IS_ROOT else []
 
 #: Errors of the disk as a whole, which pass.
-PASSING = [errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EROFS]
+PASSING = [errno.EIO, errno.ENOSPC]
 
 #: Errors of the place, which do not pass by themselves.
-LASTING = [errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EBUSY]
+LASTING = [errno.EACCES, errno.EPERM, errno.EISDIR]
 
 
 needs_root = pytest.mark.skipif(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import queue
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -249,25 +250,23 @@ def test_what_is_gone_can_be_removed(shop: Workshop, name: str) -> None:
 
 def test_one_may_end_while_another_begins(shop: Workshop) -> None:
     """A directory that a lane removes while it is opened is made again."""
-    keys = [TransferKey(0, number) for number in range(300)]
-    begun = threading.Semaphore(0)
+    ended: queue.SimpleQueue[TransferKey | None] = queue.SimpleQueue()
 
     def remove() -> None:
-        for key in keys:
-            begun.acquire()
+        while (key := ended.get()) is not None:
             shop.spool.remove(key, "a.rpz")
 
     remover = threading.Thread(target=remove)
     remover.start()
     try:
-        for key in keys:
-            begun.release()
+        for number in range(300):
+            key = TransferKey(0, number)
             shop.spool.append(chunk(b"x", key=key))
             assert shop.spool.seal(key, (Segment(0, 1),)).size == 1
+            ended.put(key)
     finally:
+        ended.put(None)
         remover.join()
-    for key in keys:
-        shop.spool.remove(key, "a.rpz")
     assert names_in(shop.path) == []
 
 

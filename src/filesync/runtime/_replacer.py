@@ -349,13 +349,8 @@ class Replacer:
             if exc.errno not in _NO_LINK:
                 raise
             self._copy_backup(parent, name)
-        # A rename between two names of one inode does nothing at all.
-        old = posix.stat(name + _BACKUP, parent)
-        new = posix.stat(name + NEW_BACKUP, parent)
-        if old is not None and new is not None and old.st_ino == new.st_ino:
-            posix.unlink(name + NEW_BACKUP, parent)
-        else:
-            posix.rename(name + NEW_BACKUP, parent, name + _BACKUP, parent)
+        # If both are the same inode already this does nothing; `_clean_up` does the rest.
+        posix.rename(name + NEW_BACKUP, parent, name + _BACKUP, parent)
 
     def _copy_backup(self, parent: int, name: str) -> None:
         posix = self._posix
