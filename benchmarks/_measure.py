@@ -30,7 +30,8 @@ class Result:
     def __str__(self) -> str:
         sign = ">=" if self.at_least else "<="
         verdict = "ok" if self.holds else "MISSED"
-        return f"{self.name}: {self.value:,.3f}{self.unit} (promised {sign} {self.bound:,g}) {verdict}"
+        promise = f"promised {sign} {self.bound:,g}"
+        return f"{self.name}: {self.value:,.3f}{self.unit} ({promise}) {verdict}"
 
 
 def interleave(

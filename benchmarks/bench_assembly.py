@@ -86,7 +86,7 @@ class ListTransport:
     def assign(self, positions: object) -> None:
         """Reading goes on where it was."""
 
-    def commit_offsets(self, offsets: object) -> OffsetsResult:
+    def commit_offsets(self, _offsets: object) -> OffsetsResult:
         """Nobody to tell."""
         return OffsetsResult()
 

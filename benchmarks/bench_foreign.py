@@ -87,6 +87,7 @@ def bare_rate(settings: Settings, count: int) -> float:
     """Return records per second of a loop that polls and reads key and headers."""
     from confluent_kafka import Consumer  # noqa: PLC0415
     from confluent_kafka import TopicPartition as Place  # noqa: PLC0415
+
     from filesync_confluent_kafka._config import consumer_config  # noqa: PLC0415
 
     consumer = Consumer(consumer_config(settings))

@@ -148,9 +148,7 @@ def main() -> int:
             Result(
                 "peak memory over bare", statistics.median(excess), 32, at_least=False, unit=" MiB"
             ),
-            Result(
-                "idle CPU over bare", statistics.median(busier), 0.5, at_least=False, unit=" %"
-            ),
+            Result("idle CPU over bare", statistics.median(busier), 0.5, at_least=False, unit=" %"),
         ]
     )
 

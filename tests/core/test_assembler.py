@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterable, Sequence
 
 import pytest
-from _pieces import P0, P1, SpoolDisk, chunk, examples, origin, target
 from attrs import define, field
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -20,6 +19,7 @@ from filesync._outcomes import Ending, RecordRefused
 from filesync._plan import Segment
 from filesync._transfer import Whole
 from filesync.exceptions import MalformedRecordError
+from support.pieces import P0, P1, SpoolDisk, chunk, examples, origin, target
 
 PIECES = (b"one", b"", b"three", b"4", b"five")
 T1, T2 = Claims(transfer_id="t1"), Claims(transfer_id="t2")
@@ -500,7 +500,7 @@ def test_one_of_two_partitions_starts_anew() -> None:
     assert steps[-1].sources == (P0, P1)
 
 
-# S14: bounds
+# What is bounded (S14)
 
 
 def test_a_transfer_of_too_many_chunks_is_refused() -> None:

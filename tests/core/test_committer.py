@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable
 from math import inf
 
 import pytest
-from _pieces import P0, P1, examples, origin, whole
 from attrs import define, evolve
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from filesync._assembler import Whole
 from filesync._committer import Committer, Settled, Step
 from filesync._effects import DropTransfer
 from filesync._model import CommittedFile, Kind, Origin, TopicPartition, TransferKey
 from filesync._outcomes import CommitRetried, Ending
 from filesync._plan import Committed, Failed, NotCommitted, PlanResult
+from filesync._transfer import Whole
+from support.pieces import P0, P1, examples, origin, whole
 
 BROKEN = Failed(detail="read-only file system")
 INVALID = NotCommitted(ending=Ending.INVALID, detail="line 3: no such option")
@@ -730,7 +730,11 @@ class Committing(RuleBasedStateMachine):
     def end(self, which: int, how: str) -> None:
         if self.running:
             plan = sorted(self.running)[which % len(self.running)]
-            results = {"same": UNCHANGED, "refused": INVALID, "broken": BROKEN}
+            results: dict[str, PlanResult] = {
+                "same": UNCHANGED,
+                "refused": INVALID,
+                "broken": BROKEN,
+            }
             self.finish(plan, results.get(how) or visible(self.running[plan].done))
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 8.0]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from _simulation import TOPIC, Simulation
 
 from filesync import (
     ActionEnded,
@@ -20,6 +19,7 @@ from filesync import (
 )
 from filesync._effects import CommitFile, SaveJournal
 from filesync.daemon import ActionKind, Refused, Unknown
+from support.simulation import TOPIC, Simulation
 
 P0 = TopicPartition(TOPIC, 0)
 

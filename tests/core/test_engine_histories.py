@@ -13,13 +13,13 @@ import random
 from math import inf
 
 import pytest
-from _simulation import TOPIC, Simulation
 from attrs import define, field
 
 from filesync import KafkaSettings, Limits, Settings, TopicPartition
 from filesync._effects import CommitFile, RunAction
 from filesync._outcomes import TransferEnded
-from filesync.daemon import Refused, Served, Unknown, Unreachable
+from filesync.daemon import ActionResult, Refused, Served, Unknown, Unreachable
+from support.simulation import TOPIC, Simulation
 
 #: Sent with id and generation; by the four headers alone; with an id alone.
 NAMES = ("a.rpz", "b.rpz", "c.yaml")
@@ -119,8 +119,9 @@ class History:
         index = self.chance.randrange(len(self.host.jobs))
         fine = self.chance.random() < 0.8
         if isinstance(self.host.jobs[index], RunAction):
-            bad = self.chance.choice([Unknown("?"), Refused("!"), Unreachable("-")])
-            self.host.finish(index, result=Served("") if fine else bad)
+            bad: list[ActionResult] = [Unknown("?"), Refused("!"), Unreachable("-")]
+            result = Served("") if fine else self.chance.choice(bad)
+            self.host.finish(index, result=result)
         else:
             self.host.finish(index, fail=None if fine else "input/output error")
 
@@ -174,7 +175,14 @@ class History:
 
 
 def play(seed: int) -> None:
-    """Play the history that *seed* stands for."""
+    """Play the history that *seed* stands for; name it when it fails."""
+    try:
+        _play(seed)
+    except Exception as exc:
+        raise AssertionError(f"history {seed}: {exc}") from exc
+
+
+def _play(seed: int) -> None:
     limits = Limits(unfinished_commits=3)
     settings = Settings(
         hostname="ns1", kafka=KafkaSettings(topic=TOPIC, files_dir="/files"), limits=limits
@@ -213,7 +221,4 @@ def test_whatever_happens_the_newest_complete_versions_are_served(block: int) ->
     histories = int(os.environ.get("FILESYNC_HISTORIES", "160"))
     first = int(os.environ.get("FILESYNC_SEED", "0")) + block * histories
     for seed in range(first, first + histories // 8):
-        try:
-            play(seed)
-        except Exception as exc:
-            raise AssertionError(f"history {seed}: {exc}") from exc
+        play(seed)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from _simulation import TOPIC, Simulation
 
 from filesync import KafkaSettings, Settings, TopicPartition
 from filesync._effects import CommitFile, SaveJournal
 from filesync.transport import OutOfRange, TopicRecreated
+from support.simulation import TOPIC, Simulation
 
 P0 = TopicPartition(TOPIC, 0)
 

@@ -131,7 +131,7 @@ def test_a_line_is_a_checksum_and_json() -> None:
         },
         {
             "v": 1,
-            "same": "a",
+            "same": ["a", 3],
             "origin": ["files", 1, 5, None, None],
             "epoch": 0,
         },
@@ -211,7 +211,7 @@ def test_a_file_system_full_of_zeros_is_a_torn_tail() -> None:
         pytest.param({"v": 1, "wanted": 18}, id="of-an-unknown-kind"),
         pytest.param({"v": 1, "log": ["files"], "epoch": 0}, id="a-log-without-ids"),
         pytest.param({"v": 1, "positions": []}, id="positions-of-no-epoch"),
-        pytest.param({"v": 1, "same": "a", "epoch": 0}, id="the-same-from-nowhere"),
+        pytest.param({"v": 1, "same": ["a", 3], "epoch": 0}, id="the-same-from-nowhere"),
         pytest.param([1], id="a-list"),
     ],
 )

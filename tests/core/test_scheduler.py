@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import inf
 
 import pytest
-from _pieces import examples
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -28,6 +27,7 @@ from filesync._scheduler import (
 )
 from filesync.daemon import ActionKind
 from filesync.exceptions import InvalidTransitionError
+from support.pieces import examples
 
 RENEW, RELOAD = ActionKind.RENEW, ActionKind.RELOAD
 DONE, TRANSIENT = Verdict.DONE, Verdict.TRANSIENT

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 import support
 from support.host import Host
 from support.kafka import KafkaBroker

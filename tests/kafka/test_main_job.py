@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from support.host import Host
 from support.kafka import KafkaBroker
 
@@ -109,7 +110,10 @@ def test_a_file_is_visible_within_milliseconds_of_its_last_record(
     delays = []
     for number in range(9):
         name = f"{number}.rpz"
-        headers = [("hostname", b"ns1"), ("files-name", name.encode())]
+        headers: list[tuple[str, str | bytes | None]] = [
+            ("hostname", b"ns1"),
+            ("files-name", name.encode()),
+        ]
         producer.produce(topic, value=b"x", headers=headers)
         assert producer.flush(10) == 0
         acknowledged = time.time()
@@ -121,7 +125,7 @@ def test_a_file_is_visible_within_milliseconds_of_its_last_record(
 
 
 def test_until_caught_up_ends_when_all_is_served(host: Host, send: Send) -> None:
-    """run --until-caught-up reads what is there, waits for the action, and ends with 0."""
+    """Run --until-caught-up reads what is there, waits for the action, and ends with 0."""
     send({"block.rpz": b"one"})
     send({"block.rpz": b"two"})
     host.start("--until-caught-up")

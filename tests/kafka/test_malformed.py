@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
+
 from support.host import Host
 from support.kafka import KafkaBroker
 
@@ -49,7 +50,7 @@ BAD: dict[str, tuple[list[Header], bytes | None, str, str]] = {
     "5,000 digits": (_chunk(b"9" * 5000, b"1"), b"x", "malformed", "decimal"),
     "a space": (_chunk(b" 2", b"1"), b"x", "malformed", "decimal"),
     "an underscore": (_chunk(b"1_0", b"1"), b"x", "malformed", "decimal"),
-    "other digits": (_chunk("٢".encode(), b"1"), b"x", "malformed", "decimal"),  # noqa: RUF001
+    "other digits": (_chunk("٢".encode(), b"1"), b"x", "malformed", "decimal"),
     "a fraction": (_chunk(b"2", b"4/3"), b"x", "malformed", "decimal"),
     "a huge total": (_chunk(b"2147483647", b"1"), b"x", "refused_quota", "chunks-per-file"),
     "a parent": (_named(b"../outside/x"), b"x", "refused_name", ".."),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from support.host import Host
 from support.kafka import KafkaBroker
 from support.waiting import eventually
@@ -64,7 +65,10 @@ def test_the_receiver_is_started_before_the_topic_exists(
         assert name not in kafka_broker.admin().list_topics(timeout=10).topics
         kafka_broker.create_topic(name)
         host.wait_until_ready()
-        headers = [("hostname", b"ns1"), ("file-name", b"a.rpz")]
+        headers: list[tuple[str, str | bytes | None]] = [
+            ("hostname", b"ns1"),
+            ("file-name", b"a.rpz"),
+        ]
         producer = kafka_broker.producer()
         producer.produce(name, value=b"x", headers=headers)
         assert producer.flush(10) == 0
@@ -96,7 +100,7 @@ def test_the_broker_is_killed_in_the_middle_of_a_transfer(
 def test_the_receiver_is_killed_20_times_in_the_middle_of_a_transfer(
     host: Host, send: Send, block_list: bytes
 ) -> None:
-    """kill -9 after any number of chunks: the next process reads them again, and it ends whole."""
+    """Kill -9 after any number of chunks: the next process reads them again, and it ends whole."""
     chance = random.Random(4)
     host.start()
     host.wait_until_ready()

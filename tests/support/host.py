@@ -120,9 +120,9 @@ class Host:
                 key: json.loads(value) if value.startswith('"') else value
                 for key, value in _FIELD.findall(line)
             }
-            if "event" in fields and event in (None, fields["event"]):
-                if file in (None, fields.get("file")):
-                    found.append(fields)
+            wanted = event in (None, fields.get("event")) and file in (None, fields.get("file"))
+            if "event" in fields and wanted:
+                found.append(fields)
         return found
 
     def wait_for(

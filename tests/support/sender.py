@@ -67,7 +67,7 @@ def main() -> int:
                     producer.poll(0.1)
     left = producer.flush(60)
     if left or failures:
-        print(f"{left} left, {failures[:3]}", file=sys.stderr)
+        sys.stderr.write(f"{left} left, {failures[:3]}\n")
         return 1
     return 0
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from attrs import define, field
 from hypothesis import settings
 
-from filesync._assembler import Whole
 from filesync._effects import AppendChunk, DropTransfer
 from filesync._model import Chunk, Claims, Kind, Origin, Target, TopicPartition, TransferKey
 from filesync._plan import Segment
+from filesync._transfer import Whole
 
 __all__ = ["P0", "P1", "SpoolDisk", "chunk", "examples", "origin", "target", "whole"]
 
