@@ -311,6 +311,8 @@ class Engine:
                 self._forget(source, f"the log of {source} no longer holds all of it")
                 self._read(self._reading.out_of_range(fault))
             case Unreadable(source=source, offset=offset, why=why):
+                # It may have been the head of a transfer.
+                self._intake.assembler.begin(source, boundary=False)
                 detail = f"record {source}@{offset} was passed over, it is unreadable: {why}"
                 self._report(FaultSeen(label="unreadable", detail=detail))
 

@@ -121,9 +121,10 @@ class Keeper:
 
     def saved(self, save: int, error: str | None) -> FaultSeen | None:
         """A save ended; return what the operator should know, if anything."""
-        saving, self._saving = self._saving, None
+        saving = self._saving
         if saving is None or saving.id != save:
             raise InvalidTransitionError(f"save {save} ended while {saving} was under way")
+        self._saving = None
         if error is None:
             return None
         self._unsaved = saving.entries + self._unsaved

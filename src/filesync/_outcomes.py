@@ -49,6 +49,9 @@ class Ending(enum.Enum):
     MALFORMED = "malformed"
 
 
+#: Changed files that are named in one line.
+_NAMED = 5
+
 #: Endings after which the sender's file is what readers see, or is older.
 _FINE = frozenset({Ending.COMMITTED, Ending.UNCHANGED, Ending.SUPERSEDED, Ending.LATE_DUPLICATE})
 
@@ -146,7 +149,10 @@ class ActionEnded:
         return isinstance(self.result, Served | Assumed)
 
     def __str__(self) -> str:
-        text = f"{self.action.value} of {len(self.files)} changed file(s): {self.result}"
+        some = ", ".join(self.files[:_NAMED])
+        more = len(self.files) - _NAMED
+        names = f"{some} and {more} more" if more > 0 else some
+        text = f"{self.action.value} of {names}: {self.result}"
         if self.fine:
             return text
         if self.retry_in is None:

@@ -275,7 +275,7 @@ class Limits:
     tracked_chunks: int = field(default=1_000_000, validator=check.whole())
     open_transfers: int = field(default=1024, validator=check.whole())
     spool_bytes: int = field(default=4 * _GIB, validator=check.whole())
-    free_space_bytes: int = field(default=_GIB, validator=check.whole(0))
+    free_space_bytes: int = field(default=64 * _MIB, validator=check.whole(0))
     remembered: int = field(default=4096, validator=check.whole())
     config_bytes: int = field(default=16 * _MIB, validator=check.whole())
     config_depth: int = field(default=100, validator=check.whole(high=_MAX_CONFIG_DEPTH))

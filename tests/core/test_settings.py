@@ -171,7 +171,7 @@ def test_what_is_left_out_has_the_documented_default() -> None:
         tracked_chunks=1_000_000,
         open_transfers=1024,
         spool_bytes=4 * 1024**3,
-        free_space_bytes=1024**3,
+        free_space_bytes=64 * 1024**2,
         remembered=4096,
         config_bytes=16 * 1024**2,
         config_depth=100,

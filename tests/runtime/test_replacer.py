@@ -654,7 +654,9 @@ def faults(
 
 #: All that a replacement calls.
 USED = sorted(
-    {*CALLS} - {"open_root", "make_directory", "lock", "create"} - (set() if IS_ROOT else {"chown"})
+    {*CALLS}
+    - {"open_root", "make_directory", "lock", "create", "free_bytes"}
+    - (set() if IS_ROOT else {"chown"})
 )
 
 #: What of it may fail: Linux closes a directory without fail.

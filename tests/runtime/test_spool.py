@@ -19,7 +19,7 @@ from filesync._effects import AppendChunk
 from filesync._model import TransferKey
 from filesync._plan import Committed, Segment
 from filesync.exceptions import FilesDirError
-from filesync.runtime._spool import segment_name
+from filesync.runtime._spool import Spool, segment_name
 from support.disk import CALLS, Workshop, descriptors, names_in
 
 KEY, OTHER = TransferKey(0, 7), TransferKey(0, 8)
@@ -148,6 +148,20 @@ def test_a_longer_past_is_cut_off(shop: Workshop) -> None:
     shop.open()
     shop.spool.append(chunk(b"ours"))
     assert stored(shop) == b"ours"
+
+
+def test_chunks_leave_room_for_others(shop: Workshop) -> None:
+    """Where less would stay free than the settings want, nothing is stored until more is."""
+    floor = 1 << 62
+    spool = Spool(shop.root, floor)
+    with pytest.raises(OSError, match=r"less is free than limits\.free-space-bytes") as caught:
+        spool.append(chunk(b"x"))
+    assert caught.value.errno == errno.ENOSPC
+    assert names_in(shop.path) == []
+    spool = Spool(shop.root, 1)
+    spool.append(chunk(b"x"))
+    assert stored(shop) == b"x"
+    spool.close()
 
 
 def test_many_transfers_need_few_descriptors(shop: Workshop) -> None:

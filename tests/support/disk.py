@@ -243,7 +243,7 @@ class Workshop:
         """Take files-dir, as a process does at its start, but for the sweep."""
         self.root = Root(str(self.path), self.disk)
         self.journal = Journal(self.root)
-        self.spool = Spool(self.root)
+        self.spool = Spool(self.root, keep_free=1)
         self.replacer = Replacer(
             root=self.root,
             journal=self.journal,

@@ -22,13 +22,13 @@ from filesync._model import Claims
 from filesync._outcomes import ActionEnded, CaughtUp, Ending, Outcome, TransferEnded
 from filesync._settings import read_settings
 from filesync._splitter import split
-from filesync.exceptions import DriverMissingError
+from filesync.exceptions import DriverMissingError, FileSyncError
 from filesync.runtime._receiver import Receiver
 
 if TYPE_CHECKING:
     from filesync_confluent_kafka.embedded import EmbeddedBroker
 
-__all__ = ["run_demo"]
+__all__ = ["DemoError", "run_demo"]
 
 _HOST = "ns1.example"
 _TOPIC = "resolver-files"
@@ -76,6 +76,10 @@ def run_demo(show: Callable[[str], None] = print) -> int:
         return _Demo(folder, broker, show).run()
 
 
+class DemoError(FileSyncError):
+    """The demo did not go as it should."""
+
+
 class _Demo:
     def __init__(self, folder: str, broker: EmbeddedBroker, show: Callable[[str], None]) -> None:
         self._broker = broker
@@ -103,6 +107,9 @@ class _Demo:
         receiver.start()
         try:
             fine = all([self._wait_for_start(), *self._scenes()])
+        except DemoError as exc:
+            show(f"   -> {exc}")
+            fine = False
         finally:
             receiver.stop()
         self._show_folder()
@@ -187,7 +194,7 @@ class _Demo:
             try:
                 outcome = self._outcomes.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise TimeoutError(f"the demo waited {_PATIENCE:g} s for what never came") from None
+                raise DemoError(f"the demo waited {_PATIENCE:g} s for what never came") from None
             if wanted(outcome):
                 return outcome
 

@@ -160,6 +160,11 @@ class Posix:
         except FileNotFoundError:
             return None
 
+    def free_bytes(self, fd: int) -> int:
+        """Return how much room users other than root have on the file system of *fd*."""
+        found = os.fstatvfs(fd)
+        return found.f_bavail * found.f_frsize
+
     def fstat(self, fd: int) -> os.stat_result:
         """Look at what *fd* has open."""
         return os.fstat(fd)

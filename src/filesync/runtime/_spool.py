@@ -49,10 +49,17 @@ class Digest:
 
 
 class Spool:
-    """The stored chunks. `append` and `seal` belong to one thread, the rest to lanes."""
+    """
+    The stored chunks. `append` and `seal` belong to one thread, the rest to lanes.
 
-    def __init__(self, root: Root) -> None:
+    Args:
+        root: The open files-dir.
+        keep_free: Bytes that chunks never take from the file system.
+    """
+
+    def __init__(self, root: Root, keep_free: int = 0) -> None:
         self._root = root
+        self._keep_free = keep_free
         self._posix: Posix = root.posix
         self._open: OrderedDict[tuple[TransferKey, int], int] = OrderedDict()
         self._digests: dict[TransferKey, Digest] = {}
@@ -64,6 +71,8 @@ class Spool:
         Raises:
             OSError: It is not stored; the same call may be made again.
         """
+        if self._keep_free and self._posix.free_bytes(self._root.fd) < self._keep_free:
+            raise OSError(errno.ENOSPC, "less is free than limits.free-space-bytes")
         place = effect.transfer, effect.segment
         fd = self._open.get(place)
         if not effect.data:

@@ -120,7 +120,7 @@ class World:
             undo.callback(self._root.close)
             self._journal = Journal(self._root)
             undo.callback(self._journal.close)
-            self._spool = Spool(self._root)
+            self._spool = Spool(self._root, settings.limits.free_space_bytes)
             self._spool.sweep()
             transport.start()
             undo.pop_all()
@@ -145,6 +145,7 @@ class World:
         self._opened = False
         self._polling = True
         self._alarm = float("inf")
+        self._first_health = transport.health()
         self._health: Health | None = None
         self._stop_wanted = False
         self._stop_told = False
@@ -170,7 +171,9 @@ class World:
         now = time.monotonic()
         if health is not self._health:
             self._health = health
-            events.append(HealthSeen(now, health))
+            # That it is not connected yet is no news.
+            if health.up or health is not self._first_health:
+                events.append(HealthSeen(now, health))
         if now >= self._alarm:
             self._alarm = float("inf")
             events.append(Woke(now))
