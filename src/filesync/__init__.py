@@ -32,8 +32,8 @@ from filesync._settings import (
     SecurityProtocol,
     Settings,
     Start,
-    read_settings,
 )
+from filesync._settings_file import read_settings
 from filesync._splitter import Slice, split
 from filesync._stats import Stats
 from filesync.exceptions import FileSyncError

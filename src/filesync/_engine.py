@@ -43,13 +43,13 @@ from filesync._outcomes import (
     HealthChanged,
     Outcome,
     RecordRefused,
-    SpoolRetried,
 )
 from filesync._plan import Plan, PlanResult
 from filesync._reading import Reading
 from filesync._settings import Settings, Start
 from filesync._shutdown import Shutdown, Step
 from filesync._stats import Stats
+from filesync._stuck import RETRY_AFTER, StuckChunks
 from filesync._transfer import Whole
 from filesync.daemon import ActionResult
 from filesync.transport import (
@@ -72,7 +72,6 @@ _TELL_OFFSETS_RETRY = 60.0
 #: The broker forgets offsets days after they were told; hourly will do.
 _TELL_OFFSETS_AGAIN = 3600.0
 _EXPIRE_EVERY = 10.0
-_RETRY_CHUNKS_AFTER = 1.0
 
 _Step = fx.AppendChunk | fx.DropTransfer | Whole | Dropped | RecordRefused | Settled | CommitRetried
 
@@ -106,9 +105,7 @@ class Engine:
         self._told_at = -inf
         self._wakes_at = inf
         self._polling = True
-        self._stuck: list[fx.AppendChunk] = []
-        self._spool_fails = False
-        self._spool_waits = False
+        self._stuck = StuckChunks()
         self._shutdown = Shutdown()
 
     @property
@@ -221,7 +218,7 @@ class Engine:
 
     def _batch(self, event: fx.BatchPolled) -> None:
         at, polled = event.at, event.polled
-        self._spool_fails = False  # Else nothing would have been polled.
+        self._stuck.read_on()
         for record in polled.records:
             steps = self._intake.take(record, at)
             for step in steps:
@@ -247,7 +244,7 @@ class Engine:
                 case fx.AppendChunk():
                     self._out.append(step)
                 case fx.DropTransfer(transfer=transfer):
-                    self._stuck = [chunk for chunk in self._stuck if chunk.transfer != transfer]
+                    self._stuck.drop(transfer)
                     self._out.append(step)
                 case Whole():
                     self._follow(self._committer.add(step))
@@ -272,21 +269,13 @@ class Engine:
             # One that is whole already is refused by its plan.
             self._follow(self._intake.assembler.refuse(effect.transfer, error))
             return
-        if not self._spool_fails:
-            self._spool_fails = True
-            retried = SpoolRetried(name=effect.name, detail=error, retry_in=_RETRY_CHUNKS_AFTER)
-            self._report(retried)
-        self._stuck.append(effect)
-        self._spool_waits = True
-        self._alarms.set(Alarm.RETRY_CHUNKS, at + _RETRY_CHUNKS_AFTER)
+        self._report(self._stuck.failed(effect, error))
+        self._alarms.set(Alarm.RETRY_CHUNKS, at + RETRY_AFTER)
 
     def _retry_chunks(self, at: float) -> None:
-        # Failures come before the next alarm: without one all is stored, and
-        # not earlier may more be read.
-        self._spool_waits = bool(self._stuck)
-        self._out += self._stuck
-        self._stuck = []
-        if self._spool_waits:
+        self._out += self._stuck.retry()
+        if self._stuck.waiting:
+            # Failures come before the next alarm: without one all is stored.
             self._alarms.set(Alarm.RETRY_CHUNKS, at)
 
     # Faults
@@ -408,14 +397,14 @@ class Engine:
     def _is_quiet(self) -> bool:
         return (
             not self._reading.catching_up
-            and not self._spool_waits
+            and not self._stuck.waiting
             and not self._committer.unfinished
             and self._actions.settled
         )
 
     def _settle_polling(self) -> None:
         most = self._settings.limits.unfinished_commits
-        busy = self._spool_waits or self._committer.unfinished >= most
+        busy = self._stuck.waiting or self._committer.unfinished >= most
         polling = not self._shutdown.asked and not busy
         if polling is not self._polling:
             self._polling = polling

@@ -34,7 +34,6 @@ __all__ = [
     "SettingValueError",
     "Settings",
     "Start",
-    "read_settings",
 ]
 
 _MIB = 1024 * 1024
@@ -358,21 +357,3 @@ class Settings:
             raise SettingValueError("zone-id needs a zone-id beside it", "route_by")
         if self.route_by is RouteBy.HOSTNAME and self.zone_id is not None:
             raise SettingValueError("has no effect unless routing is by zone-id", "zone_id")
-
-
-def read_settings(text: str, *, source: str, default_hostname: str) -> Settings:
-    """
-    Return the settings that *text* holds.
-
-    Args:
-        text: A YAML document; keys other than ``hostname``, ``kafka`` and
-            ``filesync`` are not judged.
-        source: Name of the settings file, as the operator wrote it.
-        default_hostname: Ours where the document has no ``hostname``.
-
-    Raises:
-        SettingsError: They cannot be used; with line and key.
-    """
-    from filesync import _settings_reader  # noqa: PLC0415 - only who has a text waits for it.
-
-    return _settings_reader.read_settings(text, source=source, default_hostname=default_hostname)

@@ -725,7 +725,7 @@ def test_while_the_disk_is_full_nothing_more_is_read(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What memory holds is one batch, however long it takes until there is room."""
-    monkeypatch.setattr(_engine, "_RETRY_CHUNKS_AFTER", 0.02)
+    monkeypatch.setattr(_engine, "RETRY_AFTER", 0.02)
     for number in range(30):
         host.send(f"{number}.rpz", b"one", b"two", order=[0])
     disk = Disk(hasty=True)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from filesync._model import Claims
 from filesync._outcomes import ActionEnded, CaughtUp, Ending, Outcome, TransferEnded
-from filesync._settings import read_settings
+from filesync._settings_file import read_settings
 from filesync._splitter import split
 from filesync.exceptions import DriverMissingError, FileSyncError
 from filesync.runtime._receiver import Receiver
