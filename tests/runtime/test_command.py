@@ -33,7 +33,7 @@ from filesync.daemon import (
     Unknown,
     Unreachable,
 )
-from filesync.runtime import _command
+from filesync.runtime import _command, _program
 from filesync.runtime._command import CommandDaemon, open_command_daemon
 
 FILES_DIR = "/srv/files"
@@ -125,7 +125,7 @@ def _time_is_up_once_started(fifo: Fifo, monkeypatch: pytest.MonkeyPatch) -> Non
     def monotonic() -> float:
         return 1e9 if fifo.readable() else 0.0
 
-    monkeypatch.setattr(_command, "time", SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr(_program, "time", SimpleNamespace(monotonic=monotonic))
 
 
 @contextmanager
@@ -330,7 +330,7 @@ def test_the_time_limit_is_that_of_all_files(
         pids = log.read_text().split() if log.exists() else []
         return 1e9 if pids and not os.path.exists(f"/proc/{pids[0]}") else 0.0
 
-    monkeypatch.setattr(_command, "time", SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr(_program, "time", SimpleNamespace(monotonic=monotonic))
     daemon = command_daemon(renew=shell('echo $$ >>"$1"', str(log), "{name}"))
     assert daemon.renew(changed("a", "b"), 60) == Unreachable(
         "/bin/sh for b cannot be run: the time for the whole action is up"
@@ -548,7 +548,7 @@ def test_a_program_that_cannot_be_killed_is_reaped_later(
         if denied:
             raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(_command, "_KILL_TIMEOUT", 0.0)
+    monkeypatch.setattr(_program, "_KILL_TIMEOUT", 0.0)
     script = 'exec 3>"$1"; echo up >&3; read -r line <"$2"'
     daemon = command_daemon(check=["true"], reload=shell(script, fifo.path, str(speak)))
     with monkeypatch.context() as patch:
@@ -561,12 +561,12 @@ def test_a_program_that_cannot_be_killed_is_reaped_later(
     fifo.read_line()
     assert daemon.check("/staged", "a") == CheckPassed()
     assert not has_zombie()
-    (process,) = daemon._abandoned
+    (process,) = daemon._programs._abandoned
     os.write(hold, b"end\n")
     os.close(hold)
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert daemon.check("/staged", "a") == CheckPassed()
-    assert not daemon._abandoned
+    assert not daemon._programs._abandoned
     assert not has_zombie()
 
 

@@ -6,25 +6,16 @@ in `_judge_check` and `_judge_action`; everything else only finds out how it
 ended. An exit status proves nothing, so no action is ever *served*: 0 is
 *assumed*.
 
-A program runs in a process group of its own. At its time limit the group is
-killed, whatever it ignores. A program that ended in time leaves the rest of
-its group alone: a reload may well have started a daemon. Only the program
-itself is waited for, and its output is a file, not a pipe: so a daemon that
-keeps the output open holds nobody up.
+How a program is run and ended is told in `filesync.runtime._program`.
 
 Source: docs/reference/command-daemon.md.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import signal
-import subprocess
-import tempfile
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,6 +35,18 @@ from filesync.daemon import (
     Refused,
     Unknown,
     Unreachable,
+)
+from filesync.runtime._program import (
+    Exited,
+    Expired,
+    Limit,
+    Lost,
+    NotStarted,
+    Programs,
+    Run,
+    Signalled,
+    Stopped,
+    starting_now,
 )
 
 __all__ = ["CommandDaemon", "open_command_daemon"]
@@ -70,146 +73,34 @@ _TRY_LATER = 75
 #: file is fine. Any other signal is its own crash over the file.
 _FROM_OUTSIDE = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM})
 
-#: Errors of starting a program that pass without the operator.
-_PASSING = frozenset(
-    {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.ETXTBSY}
-)
 
-#: Bytes of a program's output that are kept: the last ones.
-_OUTPUT_BYTES = 4096
-
-_MISSING = "missing: "
-
-#: Seconds between two looks at a running program: the first pause, the longest.
-_PAUSES = (0.001, 0.05)
-
-#: Seconds until a killed program must be gone; one in an uninterruptible wait is not.
-_KILL_TIMEOUT = 2.0
-
-
-@frozen
-class _Exited:
-    """The program ended by itself."""
-
-    status: int
-
-    def __str__(self) -> str:
-        return f"exited with status {self.status}"
-
-
-@frozen
-class _Signalled:
-    """A signal that we did not send ended the program."""
-
-    number: int
-
-    def __str__(self) -> str:
-        return f"was ended by signal {self.number} ({signal.strsignal(self.number)})"
-
-
-@frozen
-class _Expired:
-    """The program did not end within *seconds*; *fate* says what was done about it."""
-
-    seconds: float
-    fate: str
-
-    def __str__(self) -> str:
-        return f"did not end within {self.seconds:g} s and {self.fate}"
-
-
-@frozen
-class _Stopped:
-    """`CommandDaemon.stop` ended the program; *fate* says how."""
-
-    fate: str
-
-    def __str__(self) -> str:
-        return f"was still running when filesync stopped and {self.fate}"
-
-
-@frozen
-class _Lost:
-    """The program ended; how cannot be known."""
-
-    def __str__(self) -> str:
-        return (
-            "ended, but its exit status was lost: "
-            "something in this process ignores SIGCHLD or waits for all children"
-        )
-
-
-@frozen
-class _NotStarted:
-    """The program did not start; *passing* if it may another time, without a change."""
-
-    why: str
-    passing: bool
-
-    def __str__(self) -> str:
-        return f"cannot be run: {self.why}"
-
-
-_End = _Exited | _Signalled | _Expired | _Stopped | _Lost | _NotStarted
-
-
-@frozen
-class _Run:
-    """
-    One run of one program.
-
-    Attributes:
-        label: The program, and for which file it ran.
-        end: How it ended.
-        output: The end of what it printed; printable characters and newlines.
-    """
-
-    label: str
-    end: _End
-    output: str = ""
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The files that the program said are missing; ``?`` if it named none."""
-        names = (
-            line.removeprefix(_MISSING).strip()
-            for line in self.output.splitlines()
-            if line.startswith(_MISSING)
-        )
-        return tuple(filter(None, names)) or ("?",)
-
-    def __str__(self) -> str:
-        lines = filter(None, map(str.strip, self.output.splitlines()))
-        return ": ".join(filter(None, (f"{self.label} {self.end}", " / ".join(lines))))
-
-
-def _judge_check(run: _Run) -> CheckResult:
+def _judge_check(run: Run) -> CheckResult:
     match run.end:
-        case _Exited(0):
+        case Exited(0):
             return CheckPassed()
-        case _Exited(status) if status == _TRY_LATER:
+        case Exited(status) if status == _TRY_LATER:
             return CheckFailed(str(run), missing=run.missing)
-        case _Signalled(number) if number in _FROM_OUTSIDE:
+        case Signalled(number) if number in _FROM_OUTSIDE:
             return CheckUnavailable(str(run))
-        case _Exited() | _Signalled() | _Expired():
+        case Exited() | Signalled() | Expired():
             return CheckFailed(str(run))
-        case _Stopped() | _Lost() | _NotStarted():  # pragma: no branch - nothing else is left.
+        case Stopped() | Lost() | NotStarted():  # pragma: no branch - nothing else is left.
             return CheckUnavailable(str(run))
 
 
-def _judge_action(run: _Run) -> ActionResult:
+def _judge_action(run: Run) -> ActionResult:
     match run.end:
-        case _Exited(0):
+        case Exited(0):
             return Assumed(f"{run.label} {run.end}; it cannot prove more")
-        case _Exited(status) if status == _TRY_LATER:
+        case Exited(status) if status == _TRY_LATER:
             return Unreachable(str(run))
-        case _Exited():
+        case Exited():
             return Refused(str(run))
-        case _Signalled() | _Expired() | _Stopped() | _Lost():
+        case Signalled() | Expired() | Stopped() | Lost():
             return Unknown(str(run))
-        case _NotStarted(passing=True):
+        case NotStarted(passing=True):
             return Unreachable(str(run))
-        case _NotStarted():  # pragma: no branch - nothing else is left.
+        case NotStarted():  # pragma: no branch - nothing else is left.
             return Misconfigured(str(run))
 
 
@@ -237,28 +128,6 @@ class _Command:
         ]
 
 
-@frozen
-class _Limit:
-    """
-    How long a check or an action may take as a whole.
-
-    Attributes:
-        seconds: For messages.
-        at: The instant when it is over, in monotonic seconds.
-    """
-
-    seconds: float
-    at: float
-
-    @property
-    def left(self) -> float:
-        return self.at - time.monotonic()
-
-
-def _starting_now(seconds: float) -> _Limit:
-    return _Limit(seconds, time.monotonic() + seconds)
-
-
 class CommandDaemon:
     """
     A daemon that is checked, reloaded and renewed by programs.
@@ -278,10 +147,7 @@ class CommandDaemon:
         self._commands = commands
         self._files_dir = files_dir
         self._check_timeout = check_timeout
-        self._stopping = threading.Event()
-        self._lock = threading.Lock()
-        #: Programs that outlived their killing, to be reaped when they end.
-        self._abandoned: list[subprocess.Popen[bytes]] = []
+        self._programs = Programs()
 
     def check(self, staged: str, name: str) -> CheckResult:
         """
@@ -294,7 +160,7 @@ class CommandDaemon:
         command = self._commands.get("check")
         if command is None:
             return CheckPassed()
-        limit = _starting_now(self._check_timeout)
+        limit = starting_now(self._check_timeout)
         values = {"path": staged, "name": name, "dir": self._files_dir}
         return _judge_check(self._run(command, values, limit))
 
@@ -309,7 +175,7 @@ class CommandDaemon:
 
     def stop(self) -> None:
         """Kill what runs, and start nothing any more. From any thread; returns at once."""
-        self._stopping.set()
+        self._programs.stop()
 
     def _act(
         self,
@@ -320,7 +186,7 @@ class CommandDaemon:
     ) -> ActionResult:
         if command is None:
             return Assumed(f"no {option} command is configured")
-        limit = _starting_now(timeout)
+        limit = starting_now(timeout)
         if not command.per_file:
             return _judge_action(self._run(command, {"dir": self._files_dir}, limit))
         result: ActionResult = Assumed(f"no file to run {command.program} for")
@@ -331,90 +197,12 @@ class CommandDaemon:
                 break
         return result
 
-    def _run(self, command: _Command, values: Mapping[str, str], limit: _Limit) -> _Run:
+    def _run(self, command: _Command, values: Mapping[str, str], limit: Limit) -> Run:
         arguments = command.fill(values)
         label = arguments[0]
         if command.per_file:
             label = f"{label} for {values['name']}"
-        if self._stopping.is_set():
-            return _Run(label, _NotStarted("filesync is stopping", passing=True))
-        if limit.left <= 0:
-            return _Run(label, _NotStarted("the time for the whole action is up", passing=True))
-        self._reap()
-        try:
-            with tempfile.TemporaryFile(buffering=0) as output:
-                end = self._start_and_wait(arguments, output.fileno(), limit)
-                return _Run(label, end, _last_output(output.fileno()))
-        except OSError as exc:
-            why = f"no temporary file for its output: {exc.strerror}"
-            return _Run(label, _NotStarted(why, passing=True))
-
-    def _start_and_wait(self, arguments: list[str], output: int, limit: _Limit) -> _End:
-        try:
-            process = subprocess.Popen(  # noqa: S603 - no shell; the operator's own arguments.
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd="/",
-                start_new_session=True,
-            )
-        except OSError as exc:
-            return _NotStarted(exc.strerror or str(exc), passing=exc.errno in _PASSING)
-        except ValueError as exc:  # A name that is no argument: NUL, half a surrogate pair.
-            return _NotStarted(str(exc), passing=False)
-        pause, longest = _PAUSES
-        # Looks without reaping: as long as it is not reaped, nobody else gets
-        # its number, and no stranger is killed.
-        while True:
-            try:
-                found = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
-            except ChildProcessError:
-                process.wait()
-                return _Lost()
-            if found is not None:
-                process.wait()
-                exited = found.si_code == os.CLD_EXITED
-                return _Exited(found.si_status) if exited else _Signalled(found.si_status)
-            left = limit.left
-            if left <= 0:
-                return _Expired(limit.seconds, self._kill(process))
-            if self._stopping.wait(min(pause, left)):
-                return _Stopped(self._kill(process))
-            pause = min(2 * pause, longest)
-
-    def _kill(self, process: subprocess.Popen[bytes]) -> str:
-        """Kill the process group of *process*; return what became of it."""
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(_KILL_TIMEOUT)
-        except OSError as exc:  # It changed its user: sudo does.
-            why = exc.strerror
-        except subprocess.TimeoutExpired:
-            why = "the kernel does not let it go"
-        else:
-            return "was killed"
-        with self._lock:
-            self._abandoned.append(process)
-        return f"cannot be killed ({why}): it may still be running"
-
-    def _reap(self) -> None:
-        with self._lock:
-            self._abandoned = [process for process in self._abandoned if process.poll() is None]
-
-
-def _last_output(fd: int) -> str:
-    size = os.fstat(fd).st_size
-    # Reading must not move the offset: a daemon may still write there.
-    data = os.pread(fd, _OUTPUT_BYTES, max(0, size - _OUTPUT_BYTES))
-    text = data.decode(errors="backslashreplace")
-    printable = (
-        character
-        if character.isprintable() or character == "\n"
-        else character.encode("unicode_escape").decode()
-        for character in text.replace("\r\n", "\n")
-    )
-    return "".join(printable) if size <= _OUTPUT_BYTES else f"…{''.join(printable)}"
+        return self._programs.run(label, arguments, limit)
 
 
 def open_command_daemon(options: Mapping[str, Any], *, files_dir: str) -> CommandDaemon:
