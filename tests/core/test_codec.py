@@ -378,6 +378,12 @@ def test_a_file_in_one_chunk_has_no_chunk_headers() -> None:
     ]
 
 
+def test_a_file_in_two_chunks_has_chunk_headers() -> None:
+    """From two on they are needed, and they count from 1."""
+    headers = encode_headers(hostname="ns1", name="a.rpz", index=0, count=2, claims=Claims())
+    assert headers[3:] == [("total-chunks", b"2"), ("chunk-index", b"1")]
+
+
 @given(
     hostname=st.text(st.characters(codec="utf-8")),
     name=file_names(),

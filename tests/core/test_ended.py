@@ -155,6 +155,13 @@ def test_of_a_transfer_without_a_name_only_equal_bytes_are_late() -> None:
     assert ended.tracked == PAGE
 
 
+def test_two_chunks_are_enough_to_be_remembered() -> None:
+    """The second is what tells a late duplicate."""
+    ended = Ended(4)
+    whole(ended, chunk(1, count=2), pages(b"1", b"2"))
+    assert late(ended, chunk(1, count=2, data=b"2")) is Ending.LATE_DUPLICATE
+
+
 def test_a_failed_transfer_is_late_however_it_goes_on() -> None:
     """S4: its ending is told again; without a name a first chunk still begins a new one."""
     ended = Ended(4)
