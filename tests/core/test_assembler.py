@@ -965,6 +965,7 @@ class Run:
     last: Origin
     sources: set[TopicPartition]
     repeats: bool
+    headless: bool
     chunks: dict[int, bytes] = field(factory=dict)
 
 
@@ -991,14 +992,17 @@ class Assembling(RuleBasedStateMachine):
     Several senders, losses, duplicates and logs that start anew, in any order.
 
     With room for everything, each answer is the one of a model that has a
-    dictionary per transfer. In tight limits, only named transfers are sent
-    (else a first chunk may be refused, see S9), and what must hold is checked:
-    a whole file is what one sender sent, and what is counted is what is there.
+    dictionary per transfer. A whole file is what one sender sent, except
+    where chunks without an id come out of order. In tight limits only named
+    transfers are sent, and what must hold is checked, here as everywhere:
+    one outcome for each transfer, and what is counted is what is there.
     """
 
     now = 0.0
-    tight = False
+    tight = ordered = False
     started = 0
+    #: The bytes of the last whole transfer, as the model has them.
+    last = b""
 
     def __init__(self) -> None:
         super().__init__()
@@ -1010,11 +1014,13 @@ class Assembling(RuleBasedStateMachine):
         self.runs: dict[object, Run] = {}
         #: How transfers ended; with the chunks of a whole one without an id.
         self.past: dict[object, tuple[Ending, dict[int, bytes] | None]] = {}
+        #: Of the partitions that are read from the middle: the files whose head was seen.
+        self.heads: dict[TopicPartition, set[str]] = {}
 
-    @initialize(tight=st.sampled_from([False, False, True]))
-    def choose(self, tight: bool) -> None:
-        self.tight = tight
-        if tight:
+    @initialize(mode=st.sampled_from(["tight", "in order", "in order", "any order"]))
+    def choose(self, mode: str) -> None:
+        self.tight, self.ordered = mode == "tight", mode == "in order"
+        if self.tight:
             self.desk = Desk(_TIGHT)
 
     # Senders
@@ -1063,8 +1069,9 @@ class Assembling(RuleBasedStateMachine):
 
     def go_on(self, sending: Sending, indexes: list[int], source: TopicPartition) -> None:
         for index in indexes:
-            if sending.claims.transfer_id is not None:
-                self.receive(sending, index % len(sending.pieces), source)
+            if sending.claims.transfer_id is not None or not self.ordered:
+                where = source if sending.claims.transfer_id else sending.source
+                self.receive(sending, index % len(sending.pieces), where)
                 continue
             place, sending.next = sending.next, sending.next + 1
             # A lost head is another story (S9), and a repeated one begins anew.
@@ -1098,7 +1105,8 @@ class Assembling(RuleBasedStateMachine):
     def check_whole(self, done: Whole) -> None:
         sending = self.by_record[done.origin.source, done.origin.offset]
         assert done.claims == sending.claims
-        assert self.desk.files[-1] == b"".join(sending.pieces), "chunks of two transfers"
+        if self.ordered or done.claims.transfer_id is not None:
+            assert self.desk.files[-1] == b"".join(sending.pieces), "chunks of two transfers"
 
     # The model
 
@@ -1111,7 +1119,11 @@ class Assembling(RuleBasedStateMachine):
             seen = run.chunks.get(index)
             if seen is not None and (named or (index and seen == piece.data)):
                 return []
-            if seen is not None or run.sending.claims != sending.claims:
+            if run.headless and index == 0:
+                answer.append(Ending.HEAD_MISSING)
+                del self.runs[identity]
+                self.remember(identity, Ending.HEAD_MISSING)
+            elif seen is not None or run.sending.claims != sending.claims:
                 answer.append(Ending.SUPERSEDED)
                 del self.runs[identity]
                 self.remember(identity, Ending.SUPERSEDED)
@@ -1120,11 +1132,17 @@ class Assembling(RuleBasedStateMachine):
             first = not named and index == 0
             if not first and (chunks is None or chunks.get(index) == piece.data):
                 return [("late", ending)]
+        where = piece.origin
+        heads = self.heads.get(where.source, {piece.name})
+        if index == 0:
+            heads.add(piece.name)
         if identity not in self.runs:
-            where = piece.origin
             _, chunks = self.past.get(identity, (None, None))
             repeats = (chunks or {}).get(index) == piece.data
-            self.runs[identity] = Run(sending, self.now, self.now, where, where, set(), repeats)
+            headless = not named and piece.name not in heads
+            self.runs[identity] = Run(
+                sending, self.now, self.now, where, where, set(), repeats, headless
+            )
         run = self.runs[identity]
         run.chunks[index] = piece.data
         run.touched_at, run.last = self.now, piece.origin
@@ -1132,6 +1150,7 @@ class Assembling(RuleBasedStateMachine):
         answer.append("stored")
         if len(run.chunks) == piece.count:
             answer.append("whole")
+            self.last = b"".join(run.chunks[place] for place in range(piece.count))
             del self.runs[identity]
             if named:
                 self.remember(identity, Ending.LATE_DUPLICATE)
@@ -1160,6 +1179,7 @@ class Assembling(RuleBasedStateMachine):
                 case RecordRefused(ending=ending):
                     answer.append(("late", ending))
         assert answer == expected
+        assert "whole" not in expected or self.desk.files[-1] == self.last
 
     def lose(self, steps: list[Step], expected: dict[object, Ending]) -> None:
         """Check that just the runs *expected* ended, and how."""
@@ -1246,6 +1266,7 @@ class Assembling(RuleBasedStateMachine):
             if where == source:
                 self.stop_unnamed(name)
         self.offsets[source], self.newest[source] = 0, (0, 0.0)
+        self.heads[source] = set()
 
     def refuse(self, which: int) -> None:
         keys = sorted(self.desk.keys, key=str)
@@ -1278,7 +1299,8 @@ class Assembling(RuleBasedStateMachine):
         stored = self.desk.disk.stored.values()
         assert assembler.spooled_bytes == sum(len(x) for parts in stored for x in parts.values())
         assert assembler._tracked == sum(len(transfer.pages) for transfer in opened)
-        assert not any(transfer.headless for transfer in opened), "no head was lost"
+        if self.ordered:
+            assert not any(transfer.headless for transfer in opened), "no head was lost"
         past = assembler._ended._past
         assert assembler._ended.tracked == sum(len(ended.pages) for ended in past.values())
         assert assembler._tracked + assembler._ended.tracked <= limits.tracked_chunks

@@ -327,6 +327,13 @@ def test_a_reason_is_one_short_line(name: str, value: bytes) -> None:
         assert name in {"hostname", "file-name"}, "only as text is it good"
 
 
+@pytest.mark.parametrize(("length", "shown"), [(80, f"'{'n' * 80}'"), (81, f"'{'n' * 80}'…")])
+def test_the_name_of_a_null_value_is_shown_up_to_a_length(length: int, shown: str) -> None:
+    """Eighty characters are enough to know which file it is."""
+    told = reason((HOST, ("files-name", b"n" * length)), None)
+    assert told.partition(" has no value")[0] == shown
+
+
 def test_the_reason_of_a_null_value_is_short_too() -> None:
     """A tombstone with an endless name fills no log."""
     told = reason((HOST, ("files-name", b"n" * 100_000)), None)

@@ -74,7 +74,7 @@ class Desk:
 
 @pytest.fixture(name="desk")
 def _desk(tmp_path: Path) -> Iterator[Desk]:
-    with contextlib.closing(Desk(tmp_path)) as desk:
+    with contextlib.closing(Desk(tmp_path, hasty=True)) as desk:
         yield desk
 
 
@@ -209,7 +209,6 @@ def test_commits_of_two_lanes_get_distinct_growing_numbers(desk: Desk) -> None:
 
 def test_a_tail_that_is_torn_at_any_byte_costs_only_itself(desk: Desk) -> None:
     """Wherever the power went, the whole lines count, and what is appended then is read back."""
-    desk.disk.hasty = True
     desk.journal.append(ENTRIES)
     whole = desk.path.read_bytes()
     later = PositionsSaved(positions={P0: 77}, epoch=1)
@@ -223,7 +222,6 @@ def test_a_tail_that_is_torn_at_any_byte_costs_only_itself(desk: Desk) -> None:
 
 def test_a_flipped_bit_anywhere_ends_what_is_believed(desk: Desk) -> None:
     """A byte that changed is noticed: its line and what follows are read again from the log."""
-    desk.disk.hasty = True
     desk.journal.append(ENTRIES)
     whole = desk.path.read_bytes()
     for index, byte in enumerate(whole):
@@ -350,7 +348,6 @@ def test_a_rewriting_may_fail_anywhere(desk: Desk, call: str, error: int) -> Non
 
 def test_a_long_journal_is_made_short(desk: Desk) -> None:
     """It is rewritten once it is long and says little; the ledger stays what it was."""
-    desk.disk.hasty = True
     desk.journal.append(ENTRIES)
     longest = 0
     for offset in range(100, 1100):
@@ -375,7 +372,6 @@ def test_a_journal_that_was_long_at_start_is_made_short(desk: Desk) -> None:
 
 def test_what_needs_to_be_long_is_not_rewritten_each_time(desk: Desk) -> None:
     """A journal of many files is rewritten once it has doubled, not with every entry."""
-    desk.disk.hasty = True
     committed = ENTRIES[1]
     assert isinstance(committed, FileCommitted)
     for number in range(1500):

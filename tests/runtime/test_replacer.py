@@ -48,7 +48,7 @@ needs_root = pytest.mark.skipif(
 @pytest.fixture(name="shop")
 def _shop(tmp_path: Path) -> Iterator[Workshop]:
     (tmp_path / "files").mkdir(mode=0o755)
-    with contextlib.closing(Workshop(tmp_path / "files")) as shop:
+    with contextlib.closing(Workshop(tmp_path / "files", hasty=True)) as shop:
         yield shop
 
 

@@ -28,7 +28,7 @@ KEY, OTHER = TransferKey(0, 7), TransferKey(0, 8)
 @pytest.fixture(name="shop")
 def _shop(tmp_path: Path) -> Iterator[Workshop]:
     (tmp_path / "files").mkdir()
-    with contextlib.closing(Workshop(tmp_path / "files")) as shop:
+    with contextlib.closing(Workshop(tmp_path / "files", hasty=True)) as shop:
         yield shop
 
 
