@@ -27,6 +27,8 @@ from collections.abc import Iterable
 from math import inf
 from types import MappingProxyType
 
+from attrs import evolve
+
 from filesync import _effects as fx
 from filesync._actions import Actions
 from filesync._alarms import Alarm, Alarms
@@ -219,6 +221,10 @@ class Engine:
     def _batch(self, event: fx.BatchPolled) -> None:
         at, polled = event.at, event.polled
         self._stuck.read_on()
+        # What is read behind an unreadable record must know of it.
+        holes = [fault for fault in polled.faults if isinstance(fault, Unreadable)]
+        for hole in holes:
+            self._fault(hole)
         for record in polled.records:
             steps = self._intake.take(record, at)
             for step in steps:
@@ -231,7 +237,8 @@ class Engine:
         self._counters["records"] += len(polled.records)
         self._counters["passed_over"] += polled.passed_over
         for fault in polled.faults:
-            self._fault(fault)
+            if fault not in holes:
+                self._fault(fault)
         if polled.positions or polled.faults:
             self._alarms.ensure(Alarm.SAVE_POSITIONS, at + _SAVE_POSITIONS_AFTER)
             tell = min(self._alarms.due(Alarm.TELL_OFFSETS), at + _TELL_OFFSETS_AFTER)
@@ -343,7 +350,9 @@ class Engine:
         steps = self._committer.ended(plan, result, at)
         for step in steps:
             match step:
-                case Settled(file=CommittedFile() as file):
+                case Settled(file=CommittedFile() as committed, visible=origin):
+                    # Of a log that is gone the age means nothing.
+                    file = evolve(committed, origin=origin)
                     self._keeper.committed(file)
                     if not self._reading.catching_up:
                         self._actions.want(file, at)

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from filesync import Limits
 from filesync._assembler import Assembler, Dropped, Step
 from filesync._effects import AppendChunk, DropTransfer
-from filesync._ended import PAGE, Pages, fingerprint
+from filesync._ended import PAGE, Ended, Pages, fingerprint
 from filesync._model import Chunk, Claims, Origin, TopicPartition, TransferKey
 from filesync._outcomes import Ending, RecordRefused
 from filesync._plan import Segment
@@ -933,6 +933,13 @@ def test_pages_take_what_their_chunks_need() -> None:
     assert (pages.get(6), pages.needs_page(6), pages.needs_page(PAGE)) == (0, False, True)
 
 
+def test_what_is_not_remembered_can_be_forgotten() -> None:
+    """Nothing happens."""
+    memory = Ended(2)
+    memory.forget((P0, "a.rpz", 3))
+    assert memory.tracked == 0
+
+
 # Any history
 
 
@@ -1311,4 +1318,4 @@ class Assembling(RuleBasedStateMachine):
 
 
 TestAssembling = Assembling.TestCase
-TestAssembling.settings = examples(500, steps=25)
+TestAssembling.settings = examples(400, steps=20)

@@ -788,4 +788,4 @@ class Committing(RuleBasedStateMachine):
 
 
 TestCommitting = Committing.TestCase
-TestCommitting.settings = examples(700, steps=25)
+TestCommitting.settings = examples(500, steps=20)

@@ -44,10 +44,10 @@ LOG = LogSeen(topic="files", topic_id="id-1", cluster_id="c", epoch=1)
 class Desk:
     """A journal, where it lies, and the disk beneath."""
 
-    def __init__(self, folder: Path, *, hasty: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / ".filesync" / "journal"
-        self.disk = Disk(hasty=hasty)
+        self.disk = Disk(hasty=True)
         self.root = Root(str(folder), self.disk)
         self.open()
 
@@ -74,7 +74,7 @@ class Desk:
 
 @pytest.fixture(name="desk")
 def _desk(tmp_path: Path) -> Iterator[Desk]:
-    with contextlib.closing(Desk(tmp_path, hasty=True)) as desk:
+    with contextlib.closing(Desk(tmp_path)) as desk:
         yield desk
 
 
@@ -132,7 +132,7 @@ def test_every_history_is_read_back(history: list[Entry]) -> None:
     """After a restart the ledger is what it was, and so it is after a compaction."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        contextlib.closing(Desk(Path(folder), hasty=True)) as desk,
+        contextlib.closing(Desk(Path(folder))) as desk,
     ):
         for entry in history:
             desk.journal.append((entry,))

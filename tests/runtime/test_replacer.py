@@ -48,7 +48,7 @@ needs_root = pytest.mark.skipif(
 @pytest.fixture(name="shop")
 def _shop(tmp_path: Path) -> Iterator[Workshop]:
     (tmp_path / "files").mkdir(mode=0o755)
-    with contextlib.closing(Workshop(tmp_path / "files", hasty=True)) as shop:
+    with contextlib.closing(Workshop(tmp_path / "files")) as shop:
         yield shop
 
 
@@ -605,7 +605,7 @@ class Case:
 
     def __init__(self, folder: Path, name: str) -> None:
         folder.mkdir()
-        self.shop = Workshop(folder, hasty=True)
+        self.shop = Workshop(folder)
         self.name = name
         self.live = folder / name
         self.backup = folder / f"{name}.backup"
@@ -772,7 +772,7 @@ def test_the_copy_to_a_new_inode_may_fail_too(tmp_path: Path, call: str) -> None
     number = 0
     while True:
         (tmp_path / str(number)).mkdir()
-        with contextlib.closing(Workshop(tmp_path / str(number), hasty=True)) as shop:
+        with contextlib.closing(Workshop(tmp_path / str(number))) as shop:
             plan = shop.store("a.rpz", PIECES, order=ORDER)
             shop.disk.refuse("sync a.rpz.tmp")
             assert isinstance(shop.perform(plan), Failed)

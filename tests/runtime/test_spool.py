@@ -28,7 +28,7 @@ KEY, OTHER = TransferKey(0, 7), TransferKey(0, 8)
 @pytest.fixture(name="shop")
 def _shop(tmp_path: Path) -> Iterator[Workshop]:
     (tmp_path / "files").mkdir()
-    with contextlib.closing(Workshop(tmp_path / "files", hasty=True)) as shop:
+    with contextlib.closing(Workshop(tmp_path / "files")) as shop:
         yield shop
 
 
@@ -60,7 +60,7 @@ def test_chunks_in_any_order_become_the_file(arrival: tuple[list[bytes], list[in
     pieces, order = arrival
     with (
         tempfile.TemporaryDirectory() as folder,
-        contextlib.closing(Workshop(Path(folder), hasty=True)) as shop,
+        contextlib.closing(Workshop(Path(folder))) as shop,
     ):
         result = shop.put("b/a.rpz", *pieces, order=order)
         assert isinstance(result, Committed)
@@ -79,7 +79,7 @@ def test_a_disk_that_fails_now_and_then_loses_no_byte(
     pieces, order = arrival
     with (
         tempfile.TemporaryDirectory() as folder,
-        contextlib.closing(Workshop(Path(folder), hasty=True)) as shop,
+        contextlib.closing(Workshop(Path(folder))) as shop,
     ):
         todo, whole = shop.arrive("a.rpz", pieces, order=order)
         while todo:

@@ -231,9 +231,9 @@ class Workshop:
         now: Seconds since 1970, as the replacer is told.
     """
 
-    def __init__(self, path: Path, *, hasty: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.disk = Disk(hasty=hasty)
+        self.disk = Disk(hasty=True)
         self.daemon = Judge()
         self.now = 1_800_000_000.25
         self._offset = self._plans = 0
