@@ -75,6 +75,7 @@ class _Waiting:
         due: Not before.
         failures: That went before.
         void: Its log is gone: whatever comes is newer.
+        visible: Readers see it already, so that it must be recorded.
     """
 
     whole: Whole
@@ -82,6 +83,7 @@ class _Waiting:
     due: float = -inf
     failures: int = 0
     void: bool = False
+    visible: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -149,10 +151,9 @@ class Committer:
     def add(self, whole: Whole) -> list[Step]:
         """Take a transfer that just became whole."""
         name, kind = whole.target.name, whole.target.kind
-        waiting = self._waiting[kind].get(name) or self._retrying.get(name)
+        waiting, retrying = self._waiting[kind].get(name), self._retrying.get(name)
         items = [item for item in self._running.values() if item.whole.target.name == name]
-        if waiting is not None:
-            items.append(waiting)
+        items += [item for item in (waiting, retrying) if item is not None]
         origins = [item.whole.origin for item in items if not item.void]
         for rival in (self._files.get(name), *origins):
             if rival is None:
@@ -164,7 +165,8 @@ class Committer:
                 detail = f"it cannot be told whether it is newer than the version from {rival}"
                 return _gone(whole, Ending.AMBIGUOUS, f"{detail}; send the file again")
         self._waiting[kind].pop(name, None)
-        self._retrying.pop(name, None)
+        if retrying is not None and not retrying.visible:
+            waiting = self._retrying.pop(name)
         self._number += 1
         self._waiting[kind][name] = _Waiting(whole=whole, number=self._number)
         if kind is Kind.DATA:
@@ -180,6 +182,7 @@ class Committer:
             return None
         running = self._running.values()
         busy = {item.whole.target.name for item in running}
+        recording = {name for name, item in self._retrying.items() if item.visible}
         for kind in Kind:
             if sum(item.kind is kind for item in running) >= _DEPTH:
                 continue
@@ -189,14 +192,20 @@ class Committer:
                 # Both are in the order of their numbers.
                 if kind is Kind.CONFIG and item.number > first_place:
                     break
-                if item.due <= at and item.whole.target.name not in busy:
-                    return item.whole
+                name = item.whole.target.name
+                if item.due > at or name in busy or (name in recording and not item.visible):
+                    continue
+                return item.whole
         return None
 
     def started(self, whole: Whole) -> int:
         """*whole* is under way; return the id of its plan."""
         name = whole.target.name
-        item = self._retrying.pop(name, None) or self._waiting[whole.target.kind].pop(name)
+        retrying = self._retrying.get(name)
+        if retrying is not None and retrying.whole is whole:
+            item = self._retrying.pop(name)
+        else:
+            item = self._waiting[whole.target.kind].pop(name)
         self._plan += 1
         self._running[self._plan] = item
         return self._plan
@@ -205,7 +214,7 @@ class Committer:
         """The plan ended; return what follows."""
         item = self._running.pop(plan)
         if isinstance(result, Failed):
-            return self._again(item, result.detail, at)
+            return self._again(item, result, at)
         whole = item.whole
         name = whole.target.name
         self._places.pop(name, None)
@@ -232,15 +241,17 @@ class Committer:
             _void(items, source)
         _void(self._running, source)
 
-    def _again(self, item: _Waiting, detail: str, at: float) -> list[Step]:
-        whole = item.whole
+    def _again(self, item: _Waiting, result: Failed, at: float) -> list[Step]:
+        whole, detail = item.whole, result.detail
         name = whole.target.name
         newer = self._waiting[item.kind].get(name)
-        if newer is not None:
+        if newer is not None and not result.visible:
             detail = f"{detail}; a newer version, from {newer.whole.origin}, is whole"
             return _gone(whole, Ending.SUPERSEDED, detail)
         delay = min(_MAX_RETRY, _FIRST_RETRY * 2.0 ** min(item.failures, 16))
-        self._retrying[name] = evolve(item, due=at + delay, failures=item.failures + 1)
+        self._retrying[name] = evolve(
+            item, due=at + delay, failures=item.failures + 1, visible=result.visible
+        )
         return [CommitRetried(name=name, origin=whole.origin, detail=detail, retry_in=delay)]
 
 

@@ -223,9 +223,17 @@ class NotCommitted:
 
 @frozen(kw_only=True)
 class Failed:
-    """The plan could not be carried through; it may be tried again."""
+    """
+    The plan could not be carried through; it may be tried again.
+
+    Attributes:
+        detail: What happened.
+        visible: Whether readers see the file already, and only the journal
+            does not know it: then it must be tried again.
+    """
 
     detail: str
+    visible: bool = False
 
 
 PlanResult = Committed | NotCommitted | Failed

@@ -788,4 +788,4 @@ class Committing(RuleBasedStateMachine):
 
 
 TestCommitting = Committing.TestCase
-TestCommitting.settings = examples(500, steps=20)
+TestCommitting.settings = examples(400, steps=20)

@@ -312,6 +312,27 @@ def test_a_failed_commit_is_tried_again(host: Simulation) -> None:
     assert host.engine.stats().safe_positions == {P0: 1}
 
 
+def test_what_is_visible_is_recorded_whatever_comes_after_it(host: Simulation) -> None:
+    """The journal failed after the rename, and a newer version is refused: the first is served."""
+    host.run()
+    host.send_file("c.yaml", [b"v: 1"])
+    host.poll()
+    host.send_file("c.yaml", [b"v: 2"])
+    host.poll()
+    host.finish(0, torn=True)
+    assert host.disk == {"c.yaml": b"v: 1"}
+    host.advance(1)
+    host.finish(0)
+    host.finish(
+        next(i for i, job in enumerate(host.jobs) if isinstance(job, CommitFile)),
+        refuse=Ending.INVALID,
+    )
+    host.run(60)
+    assert host.endings() == ["committed", "invalid"]
+    assert host.served == {"c.yaml": b"v: 1"}
+    assert host.engine.stats().safe_positions == {P0: 2}
+
+
 def test_a_full_disk_stops_reading_and_loses_nothing(host: Simulation) -> None:
     """While chunks cannot be stored nothing is polled; then everything goes on by itself."""
     host.run()

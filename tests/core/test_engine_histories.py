@@ -122,6 +122,8 @@ class History:
             bad: list[ActionResult] = [Unknown("?"), Refused("!"), Unreachable("-")]
             result = Served("") if fine else self.chance.choice(bad)
             self.host.finish(index, result=result)
+        elif isinstance(self.host.jobs[index], CommitFile) and self.chance.random() < 0.1:
+            self.host.finish(index, torn=True)
         else:
             self.host.finish(index, fail=None if fine else "input/output error")
 

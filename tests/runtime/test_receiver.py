@@ -749,6 +749,39 @@ def test_while_the_disk_is_full_nothing_more_is_read(
     assert engine.stats().counters["records"] == 10
 
 
+def test_what_became_visible_is_recorded_whatever_comes_next(host: Host) -> None:
+    """Readers see it, so the journal must say so and the daemon be told, though newer came."""
+    good, broken = b"workers: 1\n", b"workers: [\n"
+    engine, disk = Engine(host.settings), Disk()
+    endings: list[Ending] = []
+
+    def tell(outcome: Outcome) -> None:
+        if isinstance(outcome, CommitRetried):
+            host.send("c.yaml", broken)
+        elif isinstance(outcome, TransferEnded):
+            endings.append(outcome.ending)
+
+    def refuse_the_record(call: str) -> None:
+        if call == "rename c.yaml.tmp c.yaml":
+            disk.refuse("write_at journal", errno.ENOSPC)
+
+    disk.after = refuse_the_record
+    host.send("c.yaml", good)
+    transport = MemoryTransport(host.broker, TOPIC)
+    world = World(
+        host.settings, transport, host.daemon, wanted=engine.wanted, tell=tell, posix=disk
+    )
+    try:
+        while Ending.INVALID not in endings:
+            for event in world.wait():
+                for effect in engine.handle(event):
+                    world.carry_out(effect)
+    finally:
+        world.close(timeout=10)
+    assert host.read("c.yaml") == good
+    assert host.ledger().files["c.yaml"].digest == hashlib.sha256(good).digest()
+
+
 # Killed
 
 

@@ -810,7 +810,7 @@ def test_a_directory_that_could_not_be_synced_is_synced_again(shop: Workshop) ->
     shop.put("b/a.rpz", OLD)
     plan = shop.store("b/a.rpz", [NEW])
     shop.disk.refuse("sync b")
-    assert shop.perform(plan) == Failed(detail="Input/output error")
+    assert shop.perform(plan) == Failed(detail="Input/output error", visible=True)
     assert (shop.path / "b" / "a.rpz").read_bytes() == NEW
     assert len(commits(shop)) == 1
     del shop.disk.calls[:]
@@ -831,7 +831,7 @@ def test_a_record_that_could_not_be_written_is_written_again(shop: Workshop, cal
     shop.put("a.rpz", OLD)
     plan = shop.store("a.rpz", [NEW])
     shop.disk.refuse(call, errno.ENOSPC)
-    assert shop.perform(plan) == Failed(detail="No space left on device")
+    assert shop.perform(plan) == Failed(detail="No space left on device", visible=True)
     live = (shop.path / "a.rpz").stat()
     del shop.disk.calls[:]
     assert isinstance(shop.perform(plan), Committed)

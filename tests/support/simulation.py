@@ -85,6 +85,7 @@ class Simulation:
     engine: Engine = field(init=False)
     spool: dict[tuple[object, int], bytearray] = field(factory=dict)
     jobs: list[Job] = field(factory=list)
+    unrecorded: dict[object, tuple[bytes, int]] = field(factory=dict)
     snapshots: dict[int, dict[str, bytes]] = field(factory=dict)
     reading: dict[TopicPartition, int] = field(factory=dict)
     found: set[TopicPartition] = field(factory=set)
@@ -104,6 +105,7 @@ class Simulation:
         self.spool.clear()
         self.jobs.clear()
         self.snapshots.clear()
+        self.unrecorded.clear()
         self.reading.clear()
         self.found.clear()
         self.alarm, self.polling, self.finished = inf, True, False
@@ -223,6 +225,7 @@ class Simulation:
         index: int = 0,
         *,
         fail: str | None = None,
+        torn: bool = False,
         result: ActionResult | None = None,
         refuse: Ending | None = None,
     ) -> None:
@@ -230,7 +233,7 @@ class Simulation:
         job = self.jobs.pop(index)
         match job:
             case CommitFile(plan):
-                self.feed(PlanEnded(self.now, plan.id, self.perform(plan, fail, refuse)))
+                self.feed(PlanEnded(self.now, plan.id, self.perform(plan, fail, refuse, torn=torn)))
             case RunAction():
                 answer = Served("simulated") if result is None else result
                 if isinstance(answer, Served):
@@ -330,6 +333,10 @@ class Simulation:
         *,
         torn: bool = False,
     ) -> PlanResult:
+        if plan.transfer in self.unrecorded:
+            if fail is not None:
+                return Failed(detail=fail, visible=True)
+            return self.record(plan, *self.unrecorded.pop(plan.transfer))
         if fail is not None:
             return Failed(detail=fail)
         if any(
@@ -362,12 +369,16 @@ class Simulation:
             self.disk[plan.target.name] = data
             self.versions_seen.append((plan.target.name, data))
         if torn:
-            return Failed(detail="killed between the rename and its record")
+            self.unrecorded[plan.transfer] = digest, len(data)
+            return Failed(detail="nothing was recorded", visible=True)
+        return self.record(plan, digest, len(data))
+
+    def record(self, plan: Plan, digest: bytes, size: int) -> PlanResult:
         file = CommittedFile(
             name=plan.target.name,
             kind=plan.target.kind,
             digest=digest,
-            size=len(data),
+            size=size,
             sequence=self.ledger().sequence + 1,
             origin=plan.origin,
         )

@@ -117,10 +117,10 @@ class Replacer:
         try:
             result = self._perform(plan, hashed, progress)
         except _NotNow as exc:
-            return _plan.Failed(detail=str(exc))
+            return _plan.Failed(detail=str(exc), visible=progress.visible)
         except OSError as exc:
             if progress.visible or exc.errno not in BAD_PLACES:
-                return _plan.Failed(detail=exc.strerror or str(exc))
+                return _plan.Failed(detail=exc.strerror or str(exc), visible=progress.visible)
             detail = f"{BAD_PLACES[exc.errno]}, then send the file again"
             result = NotCommitted(ending=Ending.REFUSED_NAME, detail=detail)
         with self._mutex:
@@ -128,6 +128,12 @@ class Replacer:
         with contextlib.suppress(OSError):  # Swept at the next start, then.
             self._clean_up(plan)
         return result
+
+    def is_visible(self, transfer: TransferKey) -> bool:
+        """Whether readers see the file of *transfer*, which is not recorded yet."""
+        with self._mutex:
+            progress = self._progress.get(transfer)
+            return progress is not None and progress.visible
 
     def forget(self, transfer: TransferKey) -> None:
         """No plan of *transfer* is performed again."""

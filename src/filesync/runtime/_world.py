@@ -272,7 +272,8 @@ class World:
         try:
             result = self._replacer.perform(plan, hashed)
         except Exception:  # noqa: BLE001 - the event must come.
-            result = Failed(detail=_unexpected())
+            visible = self._replacer.is_visible(plan.transfer)
+            result = Failed(detail=_unexpected(), visible=visible)
         return PlanEnded(time.monotonic(), plan.id, result)
 
     def _act(self, effect: RunAction) -> Event:
