@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import uuid
 from collections.abc import Iterator
@@ -13,6 +14,15 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from support.kafka import KafkaBroker
+
+# Started by a shell that runs it in the background, or by nohup, we would hand
+# on to every program that some signals are ignored.
+for _number, _default in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _default)
 
 settings.register_profile("dev", deadline=None, print_blob=True, max_examples=50)
 settings.register_profile(

@@ -76,6 +76,8 @@ class ConfluentKafkaTransport:
         self._read: list[DriverPartition] = []
         self._sources: dict[int, TopicPartition] = {}
         self._positions: dict[TopicPartition, int] = {}
+        self._strays: set[TopicPartition] = set()
+        self._ends: dict[TopicPartition, int] = {}
         self._fatal: str | None = None
         self._woken = False
         self._closed = False
@@ -157,9 +159,11 @@ class ConfluentKafkaTransport:
         for source, position in positions.items():
             self._sources[source.partition] = source
             self._positions[source] = position
+            self._strays.discard(source)
+            self._ends.pop(source, None)
             discovery.settle(source.partition)
         self._assigned.update(fresh)
-        self._read = list(self._assigned.values())
+        self._read = self._readable()
 
     def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> OffsetsResult:
         """Tell the broker *offsets*. From any thread; ends within about 3 s."""
@@ -259,6 +263,9 @@ class ConfluentKafkaTransport:
         for each in consumer.position(self._read):
             # Negative: nothing was read yet.
             source = self._sources[each.partition]
+            # Some versions count the note that the end was reached as a record.
+            if each.offset == self._ends.get(source, -2) + 1:
+                continue
             if each.offset >= 0 and each.offset != self._positions.get(source):
                 moved[source] = each.offset
         self._positions.update(moved)
@@ -270,6 +277,7 @@ class ConfluentKafkaTransport:
         for error, partition, offset in haul.errors:
             name = error.name()
             if name == "_PARTITION_EOF" and offset is not None:
+                self._ends[self._sources[partition]] = offset
                 at_end[self._sources[partition]] = offset
             elif error.fatal():
                 self._fatal = text_of(error)
@@ -282,7 +290,13 @@ class ConfluentKafkaTransport:
                 self._trouble_reading(error)
         return at_end
 
+    def _readable(self) -> list[DriverPartition]:
+        return [each for source, each in self._assigned.items() if source not in self._strays]
+
     def _stray(self, partition: int, offset: int | None) -> None:
+        # The driver counts the error as read: its position means nothing now.
+        self._strays.add(self._sources[partition])
+        self._read = self._readable()
         if self._discovery is not None:
             position = self._positions[self._sources[partition]] if offset is None else offset
             self._discovery.stray(partition, position)
@@ -304,7 +318,8 @@ class ConfluentKafkaTransport:
     def _unassign(self, sources: Sequence[TopicPartition]) -> None:
         consumer, _ = self._usable()
         leaving = [self._assigned.pop(source) for source in sources]
-        self._read = list(self._assigned.values())
+        self._strays.difference_update(sources)
+        self._read = self._readable()
         if leaving:
             consumer.incremental_unassign(leaving)
 

@@ -71,7 +71,7 @@ class _Library:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = getattr(self._dll, name, None)
         if function is None:
-            pytest.skip(f"this librdkafka is too old for {name}")
+            pytest.skip(f"this environment does not promise {name}: its librdkafka is too old")
         function.restype, function.argtypes = _SIGNATURES[name]
         return function  # type: ignore[no-any-return]
 
