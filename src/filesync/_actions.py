@@ -84,10 +84,11 @@ class Actions:
         Returns what to report, and up to which sequence every commit is
         served now (None: no news).
         """
-        self._step(scheduler.Finished(at, _verdict(result)))
-        action, self._running = self._running, None
+        action = self._running
         if action is None:
             raise InvalidTransitionError(f"{result} of no action")
+        self._running = None
+        self._step(scheduler.Finished(at, _verdict(result)))
         due = self.wakes_at
         ended = ActionEnded(
             action=action.action,
@@ -119,5 +120,5 @@ def _verdict(result: ActionResult) -> scheduler.Verdict:
             return scheduler.Verdict.TRANSIENT
         case Refused():
             return scheduler.Verdict.CONTENT
-        case Misconfigured():
+        case Misconfigured():  # pragma: no branch - nothing else is left.
             return scheduler.Verdict.OPERATOR

@@ -163,7 +163,7 @@ class Engine:
                 self._report(self._keeper.told(error))
                 if error is not None:
                     self._alarms.set(Alarm.TELL_OFFSETS, at + _TELL_OFFSETS_RETRY)
-            case fx.StopAsked(at):
+            case fx.StopAsked(at):  # pragma: no branch - nothing else is left.
                 self._stop(at)
         self._settle(event.at)
         return self._out
@@ -205,7 +205,7 @@ class Engine:
                     self._follow(expired)
                 case Alarm.STOP:
                     self._shutdown.lose_patience()
-                case Alarm.RETRY_COMMIT:
+                case Alarm.RETRY_COMMIT:  # pragma: no branch - nothing else is left.
                     pass  # `_settle` starts whatever may start.
 
     def _tell_offsets(self, at: float) -> None:
@@ -264,7 +264,7 @@ class Engine:
                     if origin is not None:
                         older = self._intake.assembler.supersede(outcome.name, origin)
                         self._follow(older)
-                case RecordRefused() | CommitRetried():
+                case RecordRefused() | CommitRetried():  # pragma: no branch - nothing else is left.
                     self._report(step)
 
     def _append_failed(
@@ -306,7 +306,9 @@ class Engine:
             case OutOfRange(source=source):
                 self._forget(source, f"the log of {source} no longer holds all of it")
                 self._read(self._reading.out_of_range(fault))
-            case Unreadable(source=source, offset=offset, why=why):
+            case Unreadable(
+                source=source, offset=offset, why=why
+            ):  # pragma: no branch - nothing else is left.
                 # It may have been the head of a transfer.
                 self._intake.assembler.begin(source, boundary=False)
                 detail = f"record {source}@{offset} was passed over, it is unreadable: {why}"

@@ -54,11 +54,6 @@ class Keeper:
         """Whether a save is under way."""
         return self._saving is not None
 
-    @property
-    def unsaved(self) -> bool:
-        """Whether entries wait to be written."""
-        return bool(self._unsaved)
-
     def open(self, ledger: Ledger) -> None:
         """Take what the journal said at start."""
         self.ledger = ledger

@@ -17,8 +17,19 @@ from filesync import (
     Start,
     TopicPartition,
 )
-from filesync._effects import CommitFile, SaveJournal
-from filesync.daemon import ActionKind, Refused, Unknown
+from filesync._effects import (
+    ActionFinished,
+    AppendChunk,
+    AppendFailed,
+    CommitFile,
+    HealthSeen,
+    SaveJournal,
+    Woke,
+)
+from filesync._model import TransferKey
+from filesync.daemon import ActionKind, Misconfigured, Refused, Unknown
+from filesync.exceptions import InvalidTransitionError
+from filesync.transport import Health, PartitionLost
 from support.simulation import TOPIC, Simulation
 
 P0 = TopicPartition(TOPIC, 0)
@@ -442,3 +453,72 @@ def test_a_journal_that_fails_is_written_again(host: Simulation) -> None:
     host.run(60)
     assert not host.ledger().needs
     assert any(outcome.label == "journal_failed" for outcome in host.outcomes)
+
+
+def test_a_partition_that_is_gone_is_told_and_its_transfers_end(host: Simulation) -> None:
+    """What was read of it pins nothing any more."""
+    host.run()
+    host.send_file("a.rpz", [b"A1", b"A2"], order=[0])
+    host.run()
+    host.faults.append(PartitionLost(source=P0))
+    host.poll()
+    assert host.endings() == ["head_missing"]
+    assert host.engine.stats().positions == {}
+    assert any(outcome.label == "partition_lost" for outcome in host.outcomes)
+
+
+def test_after_the_end_events_mean_nothing(host: Simulation) -> None:
+    """The engine has finished: whatever still comes is passed over."""
+    host.run()
+    host.stop()
+    host.run()
+    assert host.finished
+    assert host.engine.handle(Woke(9.0)) == []
+
+
+def test_the_verdicts_on_names_are_bounded() -> None:
+    """A flood of names is judged one by one, and most verdicts are forgotten again."""
+    host = Simulation(settings())
+    host.partition()
+    host.run()
+    for number in range(4097):
+        host.send_file(f"{number}.rpz", [b"x", b"y"], order=[0])
+    host.poll(5000)
+    assert host.engine.stats().open_transfers == 1024
+
+
+def test_the_health_of_the_way_to_the_broker_is_told(host: Simulation) -> None:
+    """Once for each change, and in the statistics."""
+    health = Health(up=False, cause="no broker at all")
+    host.feed(HealthSeen(1.0, health))
+    assert str(host.outcomes[-1]) == "no broker at all"
+    assert host.engine.stats().health is health
+
+
+def test_a_place_that_cannot_be_written_refuses_its_file_alone(host: Simulation) -> None:
+    """It is no trouble of the disk: nothing waits for it."""
+    host.run()
+    host.send_file("a.rpz", [b"A1", b"A2"], order=[0])
+    host.run()
+    chunk = AppendChunk(TransferKey(0, 0), "a.rpz", 0, 0, b"A1")
+    host.feed(AppendFailed(host.now, chunk, "part of its path is a symbolic link", passing=False))
+    assert host.endings() == ["refused_name"]
+    assert host.polling
+    host.feed(AppendFailed(host.now, chunk, "the same again", passing=False))
+    assert host.endings() == ["refused_name"], "it had ended already"
+
+
+def test_an_action_that_cannot_work_is_not_repeated(host: Simulation) -> None:
+    """Only the operator can mend it."""
+    host.run()
+    host.send_file("a.rpz", [b"one"])
+    host.run()
+    host.advance(5)
+    host.finish_action(Misconfigured("no rndc"))
+    assert host.engine.stats().schedule == "blocked"
+
+
+def test_the_end_of_no_action_is_a_bug(host: Simulation) -> None:
+    """It is raised, and changes nothing."""
+    with pytest.raises(InvalidTransitionError):
+        host.feed(ActionFinished(1.0, 7, Unknown("?")))
