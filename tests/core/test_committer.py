@@ -20,6 +20,8 @@ from support.pieces import P0, P1, examples, origin, whole
 
 BROKEN = Failed(detail="read-only file system")
 INVALID = NotCommitted(ending=Ending.INVALID, detail="line 3: no such option")
+#: Readers see the file, but nobody could write that down.
+TORN = Failed(detail="input/output error", visible=True)
 UNCHANGED = NotCommitted(ending=Ending.UNCHANGED)
 
 
@@ -523,6 +525,45 @@ def test_a_failed_commit_is_not_repeated_when_a_newer_version_waits() -> None:
     assert committer.next(0.0) == newer
 
 
+@pytest.mark.parametrize("name", ["a.rpz", "c.yaml"])
+def test_what_is_visible_is_recorded_before_the_next_version(name: str) -> None:
+    """A newer version waits for it, and takes its place only when it has been recorded."""
+    old, between, newer = (whole(name, origin(number)) for number in range(3))
+    committer = _running(old)
+    committer.add(between)
+    [step] = committer.ended(1, TORN, 0.0)
+    assert isinstance(step, CommitRetried)
+    assert endings(committer.add(newer)) == [(between.key, Ending.SUPERSEDED)]
+    assert (committer.unfinished, committer.wakes_after(0.0)) == (2, 1)
+    assert committer.next(0.5) is None
+    assert committer.next(1.0) == old
+    assert committer.started(old) == 2
+    assert committer.next(1.0) is None
+    assert endings(committer.ended(2, visible(old), 1.0)) == [(old.key, Ending.COMMITTED)]
+    assert committer.next(1.0) == newer
+
+
+def test_an_older_version_than_the_one_to_be_recorded_is_superseded() -> None:
+    """Readers see a newer one."""
+    committer = _running(whole("a.rpz", origin(5)))
+    committer.ended(1, TORN, 0.0)
+    older = whole("a.rpz", origin(3))
+    assert endings(committer.add(older)) == [(older.key, Ending.SUPERSEDED)]
+
+
+def test_a_configuration_waits_until_the_data_before_it_is_recorded() -> None:
+    """Even a newer version of that data file waits before it."""
+    committer = _running(whole("a.rpz", origin(1)))
+    committer.add(whole("c.yaml", origin(2)))
+    committer.add(whole("a.rpz", origin(3)))
+    committer.ended(1, TORN, 0.0)
+    assert start(committer, 0.5) == {}
+    plans = start(committer, 1.0)
+    assert list(plans) == ["a.rpz"]
+    committer.ended(plans["a.rpz"], visible(whole("a.rpz", origin(1))), 1.0)
+    assert list(start(committer, 1.0)) == ["a.rpz", "c.yaml"]
+
+
 # Logs that start anew
 
 
@@ -588,6 +629,8 @@ class Item:
     due: float = -inf
     failures: int = 0
     void: bool = False
+    #: Readers see it, and it is not recorded yet.
+    visible: bool = False
 
 
 class Committing(RuleBasedStateMachine):
@@ -600,7 +643,9 @@ class Committing(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.committer = Committer(holding=True)
+        #: By name: what waits for its turn, and what is visible and has to be recorded.
         self.queued: dict[str, Item] = {}
+        self.recording: dict[str, Item] = {}
         self.running: dict[int, Item] = {}
         self.files: dict[str, Origin | None] = {}
         self.settled: set[TransferKey] = set()
@@ -613,12 +658,17 @@ class Committing(RuleBasedStateMachine):
 
     def rivals(self, name: str) -> list[Origin]:
         """Return the origins that a new version of *name* has to be newer than."""
-        items = [*self.running.values(), *filter(None, [self.queued.get(name)])]
         mine = [
-            item.done.origin for item in items if item.done.target.name == name and not item.void
+            item.done.origin
+            for item in self.items()
+            if item.done.target.name == name and not item.void
         ]
         known = self.files.get(name)
         return mine if known is None else [known, *mine]
+
+    def items(self) -> list[Item]:
+        """Return all that has no outcome."""
+        return [*self.queued.values(), *self.recording.values(), *self.running.values()]
 
     def may_start(self, item: Item) -> bool:
         """Return whether *item*, which waits, is free to start."""
@@ -626,7 +676,8 @@ class Committing(RuleBasedStateMachine):
         busy = any(other.done.target.name == name for other in self.running.values())
         before = min(self.since.values(), default=inf)
         ordered = kind is Kind.DATA or item.number < before
-        return not self.holding and item.due <= self.now and not busy and ordered
+        first = self.recording.get(name, item) is item
+        return not self.holding and item.due <= self.now and not busy and first and ordered
 
     # What happens
 
@@ -642,13 +693,19 @@ class Committing(RuleBasedStateMachine):
         return ended
 
     def start_one(self) -> bool:
-        free = {name for name, item in self.queued.items() if self.may_start(item)}
+        places = (self.recording, self.queued)
+        free = {
+            item.done.key: place
+            for place in places
+            for item in place.values()
+            if self.may_start(item)
+        }
         turn = self.committer.next(self.now)
         if turn is None:
             assert not free, "somebody whose turn it is does not start"
             return False
-        assert turn.target.name in free, "not its turn"
-        item = self.queued.pop(turn.target.name)
+        assert turn.key in free, "not its turn"
+        item = free[turn.key].pop(turn.target.name)
         assert turn == item.done
         plan = self.committer.started(turn)
         assert plan not in self.running
@@ -662,7 +719,7 @@ class Committing(RuleBasedStateMachine):
         steps = self.committer.ended(plan, result, self.now)
         ended = self.follow(steps)
         if isinstance(result, Failed):
-            if newer is not None:
+            if newer is not None and not result.visible:
                 assert ended == [(item.done.key, Ending.SUPERSEDED)]
                 return
             assert ended == []
@@ -670,7 +727,8 @@ class Committing(RuleBasedStateMachine):
             assert isinstance(told, CommitRetried)
             assert told.retry_in == min(60, 2**item.failures)
             item.due, item.failures = self.now + told.retry_in, item.failures + 1
-            self.queued[name] = item
+            item.visible = result.visible
+            (self.recording if item.visible else self.queued)[name] = item
             return
         ending = Ending.COMMITTED if isinstance(result, Committed) else result.ending
         assert ended == [(item.done.key, ending)]
@@ -682,7 +740,7 @@ class Committing(RuleBasedStateMachine):
 
     # Rules
 
-    @initialize(holding=st.booleans())
+    @initialize(holding=st.sampled_from([False, False, True]))
     def begin(self, holding: bool) -> None:
         self.holding = holding
         self.committer = Committer(holding=holding)
@@ -718,42 +776,50 @@ class Committing(RuleBasedStateMachine):
         if done.target.kind is Kind.DATA:
             self.since.setdefault(name, self.turn)
 
-    @rule(most=st.integers(1, 4))
-    def start(self, most: int) -> None:
+    @rule(
+        seconds=st.sampled_from([0.0, 0.0, 0.5, 1.0, 8.0]),
+        most=st.integers(0, 3),
+        which=st.integers(0, 3),
+        how=st.sampled_from(["fine", "same", "refused", "broken", "broken", "torn"]),
+    )
+    def start_and_end(self, seconds: float, most: int, which: int, how: str) -> None:
+        self.now += seconds
         while most and self.start_one():
             most -= 1
-
-    @rule(
-        which=st.integers(0, 3),
-        how=st.sampled_from(["fine", "same", "refused", "broken", "broken"]),
-    )
-    def end(self, which: int, how: str) -> None:
         if self.running:
             plan = sorted(self.running)[which % len(self.running)]
+            item = self.running[plan]
             results: dict[str, PlanResult] = {
                 "same": UNCHANGED,
                 "refused": INVALID,
                 "broken": BROKEN,
+                "torn": TORN,
             }
-            self.finish(plan, results.get(how) or visible(self.running[plan].done))
+            if item.visible and how in {"refused", "broken"}:
+                how = "torn"  # Readers see it, whatever comes.
+            self.finish(plan, results.get(how) or visible(item.done))
 
-    @rule(seconds=st.sampled_from([0.5, 1.0, 8.0]))
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
+    @rule(what=st.sampled_from(["wait", P0, P1, "release", "all goes well"]))
+    def interfere(self, what: str | TopicPartition) -> None:
+        match what:
+            case TopicPartition():
+                self.forget(what)
+            case "release":
+                self.release()
+            case "wait":
+                self.now += 60
+            case _:
+                self.all_goes_well()
 
-    @rule(source=st.sampled_from([P0, P1, None, None]))
-    def forget(self, source: TopicPartition | None) -> None:
-        if source is None:  # It is rare.
-            return
+    def forget(self, source: TopicPartition) -> None:
         self.committer.forget(source)
         self.ends[source] = 0
-        for item in [*self.queued.values(), *self.running.values()]:
+        for item in self.items():
             item.void |= item.done.origin.source == source
         for name, known in self.files.items():
             if known is not None and known.source == source:
                 self.files[name] = None
 
-    @rule()
     def release(self) -> None:
         self.committer.release()
         self.holding = False
@@ -762,28 +828,27 @@ class Committing(RuleBasedStateMachine):
             if item.done.target.kind is Kind.CONFIG and not item.failures:
                 item.number = self.turn
 
-    @rule()
     def all_goes_well(self) -> None:
         """What is whole gets its turn when no plan fails any more."""
         self.release()
-        for _ in range(2 * len(_NAMES)):
+        for _ in range(3 * len(_NAMES)):
             while self.start_one():
                 pass
             for plan, item in list(self.running.items()):
                 self.finish(plan, visible(item.done))
             self.now = max(self.now, min(self.committer.wakes_after(self.now), self.now + 60))
-        assert not self.queued
-        assert not self.running
+        assert not self.items()
         assert self.committer.unfinished == 0
         assert len(self.settled) == self.came, "not every transfer has an outcome"
 
     @invariant()
     def all_are_counted(self) -> None:
         committer = self.committer
+        waiting = len(self.queued) + len(self.recording)
         assert committer.running == len(self.running)
-        assert committer.held == (len(self.queued) if self.holding else 0)
-        assert committer.unfinished + committer.held == len(self.queued) + len(self.running)
-        dues = [item.due for item in self.queued.values() if item.due > self.now]
+        assert committer.held == (waiting if self.holding else 0)
+        assert committer.unfinished + committer.held == len(self.items())
+        dues = [item.due for item in self.items() if item.due > self.now]
         assert committer.wakes_after(self.now) == min(dues, default=inf)
 
 
