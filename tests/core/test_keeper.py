@@ -315,7 +315,7 @@ def test_positions_that_came_before_their_epoch_are_written_again(keeper: Keeper
 
 def test_a_save_that_is_not_under_way_cannot_end(keeper: Keeper) -> None:
     """An event that answers nothing is a bug, and changes nothing."""
-    with pytest.raises(InvalidTransitionError):
+    with pytest.raises(InvalidTransitionError, match=r"^save 99 ended while None was under way$"):
         keeper.saved(99, None)
     save = keeper.served(1)
     with pytest.raises(InvalidTransitionError):

@@ -101,6 +101,7 @@ def whole_lines(data: bytes, length: int) -> tuple[int, int]:
 def test_a_line_is_a_checksum_and_json() -> None:
     """The format on disk, byte by byte: other versions of filesync read it."""
     assert encode(Served(sequence=18)) == b'd599353f {"v":1,"served":18}\n'
+    assert all(encode(entry).isascii() for entry in EVERYTHING)
     assert [json.loads(encode(entry)[9:]) for entry in EVERYTHING] == [
         {"v": 1, "log": ["files", "id-1", "c-1"], "epoch": 0},
         {
@@ -253,6 +254,18 @@ def test_a_sound_line_that_is_no_entry_is_told_as_such(text: bytes) -> None:
     """A journal that somebody edited stops the start with one clear line, not with a traceback."""
     with pytest.raises(JournalError, match=r"remove \.filesync/journal"):
         decode(encode(LOG) + line(text))
+
+
+def test_a_line_that_is_no_entry_is_shown_in_part() -> None:
+    """Enough of it to be found, however long it is."""
+    text = b"x" * 201
+    with pytest.raises(JournalError) as caught:
+        decode(line(text))
+    assert str(caught.value) == (
+        f"the journal has a line that is no entry: {text[:200]!r}; "
+        "run the filesync that wrote it, or remove .filesync/journal "
+        "to read the topic from its start again"
+    )
 
 
 # What entries add up to
@@ -519,6 +532,7 @@ def test_an_epoch_survives_compaction_without_a_log() -> None:
 
 def test_the_snapshot_of_nothing_is_nothing() -> None:
     """An empty ledger is compacted to an empty one."""
+    assert Ledger() == Ledger(files={}, positions={}, logs={}, served=0, sequence=0, epoch=0)
     assert replayed(snapshot(Ledger())) == Ledger()
     assert len(snapshot(Ledger())) <= 2
 

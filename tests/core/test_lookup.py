@@ -164,6 +164,20 @@ def test_a_broken_adapter_raises_its_own_error(
     assert type(caught.value) is error
 
 
+def test_a_package_that_lacks_a_part_of_itself_is_broken(tmp_path: Path, install: Install) -> None:
+    """Whatever part of the adapter's own package is missing: that is no driver."""
+    package = tmp_path / "fake_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "transport.py").write_text(needs("fake_package.lost"))
+    install(TRANSPORTS, "one", WORKS)
+    points = tmp_path / "fake_adapters-1.0.dist-info" / "entry_points.txt"
+    points.write_text(f"[{TRANSPORTS}]\none = fake_package.transport:open_transport\n")
+    importlib.invalidate_caches()
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'fake_package.lost'$"):
+        open_transport("one", None)
+
+
 def test_an_adapter_that_is_not_there_itself_is_no_missing_driver(
     install: Install, tmp_path: Path
 ) -> None:

@@ -98,15 +98,16 @@ def test_a_fleet_larger_than_the_memory_is_no_trouble() -> None:
     assert not matcher(None, [("hostname", b"ns1-0")])
 
 
-@pytest.mark.parametrize("kind", ["names", "endless-names"])
-def test_hosts_that_do_not_exist_take_no_memory(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("size", "number"), [(250, 10_000), (50_000, 1_000)], ids=["many", "endless"]
+)
+def test_hosts_that_do_not_exist_take_no_memory(size: int, number: int) -> None:
     """Whatever stands in the hostname headers of others, little of it is kept."""
-    size = 16 if kind == "names" else 50_000
     matcher = by_hostname("ns1")
     tracemalloc.start()
     try:
-        for number in range(1_000):
-            matcher(None, [("hostname", b"%0*d" % (size, number))])
+        for count in range(number):
+            matcher(None, [("hostname", b"%0*d" % (size, count))])
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

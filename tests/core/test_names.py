@@ -226,6 +226,14 @@ def test_no_rule_allows_a_harmful_name() -> None:
         target("../a", FileRule(match="*", kind=Kind.DATA))
 
 
+@pytest.mark.parametrize(("length", "shown"), [(80, f"'{'n' * 80}'"), (81, f"'{'n' * 80}'…")])
+def test_a_name_is_shown_up_to_a_length(length: int, shown: str) -> None:
+    """Eighty characters are enough to know which file it is."""
+    with pytest.raises(RefusedByPolicyError) as caught:
+        target("n" * length, FileRule(match="*.rpz", kind=Kind.DATA))
+    assert str(caught.value) == f"{shown} matches no pattern of filesync.files"
+
+
 @given(name=names())
 @example(name="/files/" + "a/" * 300 + "..")
 @example(name="\ud800")

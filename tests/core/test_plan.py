@@ -24,6 +24,7 @@ from filesync._plan import (
     Backup,
     Check,
     Existing,
+    Failed,
     NotCommitted,
     Plan,
     RecordCommit,
@@ -241,6 +242,12 @@ def test_a_replaced_file_is_older_by_whole_seconds(old: int, now: float, mtime: 
     assert isinstance(steps, tuple)
     assert steps[0] == evolve(KEPT, mtime=mtime)
     assert int(mtime) > old
+
+
+def test_a_plan_that_failed_made_nothing_visible() -> None:
+    """Unless it is said: then only the journal does not know of the file."""
+    assert not Failed(detail="disk full").visible
+    assert Failed(detail="disk full", visible=True).visible
 
 
 @given(

@@ -227,6 +227,30 @@ def test_a_transfer_that_would_end_now_is_not_cut_in_two_either() -> None:
     assert positions.safe(but="A") == {P0: 4}
 
 
+def test_what_cannot_matter_is_not_remembered() -> None:
+    """However many end while one stays open, memory stays small, and in the end none is used."""
+    positions = Positions()
+    positions.start(P0, 0)
+    positions.pin("open", P0, 0)
+    for number in range(1_000):
+        for offset in (2 * number + 1, 2 * number + 2):
+            positions.pin(number, P0, offset)
+            positions.advance({P0: offset + 1})
+        positions.release(number, [P0])
+    partition = positions._partitions[P0]
+    assert not partition.ended
+    assert positions.safe() == {P0: 0}
+    for offset, number in enumerate([*range(100), *reversed(range(100))], start=3_000):
+        positions.pin(number, P0, offset)
+    positions.advance({P0: 4_000})
+    for number in range(100):
+        positions.release(number, [P0])
+    assert partition.ended
+    positions.release("open", [P0])
+    assert not partition.ended
+    assert positions.safe() == {P0: 4_000}
+
+
 def test_one_transfer_pins_two_partitions() -> None:
     """S12: each is pinned at its own first record, and released on its own."""
     positions = Positions()

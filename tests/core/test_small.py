@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from filesync import exceptions
 from filesync._alarms import Alarm, Alarms
 from filesync._catchup import CatchUp
-from filesync._model import Kind, Origin, TopicPartition, TransferKey
+from filesync._model import Claims, Kind, Origin, TopicPartition, TransferKey
 from filesync._outcomes import (
     ActionEnded,
     CaughtUp,
@@ -37,6 +37,7 @@ from filesync.daemon import (
     Unreachable,
 )
 from filesync.exceptions import FileSyncError, SettingsError, TransportError
+from filesync.transport import Polled
 from strategies import SOURCES, origins
 
 P0, P1 = TopicPartition("files", 0), TopicPartition("files", 1)
@@ -75,6 +76,14 @@ def test_an_alarm_that_is_set_again_is_moved() -> None:
     assert alarms.take(1e9) == ()
 
 
+def test_an_alarm_that_was_set_to_never_can_be_ensured() -> None:
+    """To set it to never is to clear it."""
+    alarms = Alarms()
+    alarms.set(Alarm.STOP, inf)
+    alarms.ensure(Alarm.STOP, 5.0)
+    assert alarms.at == 5.0
+
+
 def test_an_alarm_that_is_ensured_stays_where_it_is() -> None:
     """Ensuring sets it only if it is not set: what comes often cannot put it off for ever."""
     alarms = Alarms()
@@ -100,7 +109,7 @@ def test_an_alarm_that_is_ensured_for_never_is_not_set() -> None:
         st.tuples(
             st.sampled_from(["set", "ensure", "take"]),
             st.sampled_from(Alarm),
-            st.integers(0, 9).map(float),
+            st.sampled_from([*map(float, range(10)), inf]),
         )
     )
 )
@@ -108,7 +117,7 @@ def test_alarms_are_a_table_of_instants(steps: list[tuple[str, Alarm, float]]) -
     """Any sequence of calls does what it does to a plain table."""
     alarms, table = Alarms(), dict.fromkeys(Alarm, inf)
     for step, alarm, at in steps:
-        if step == "take":
+        if step == "take" and at < inf:
             taken = alarms.take(at)
             assert set(taken) == {alarm for alarm, due in table.items() if due <= at}
             assert [table[alarm] for alarm in taken] == sorted(table[alarm] for alarm in taken)
@@ -272,6 +281,40 @@ def test_what_is_newer_makes_the_other_one_older(left: Origin, right: Origin) ->
     assert left.age_against(left) == 0
 
 
+@pytest.mark.parametrize(
+    ("claim", "told"),
+    [
+        ({"transfer_id": ""}, "a transfer id has 1 to 256 bytes"),
+        ({"transfer_id": "\u00e9" * 128 + "t"}, "a transfer id has 1 to 256 bytes"),
+        ({"size": -1}, "a file of -1 bytes cannot be announced"),
+        ({"size": 10**10}, "a file of 10000000000 bytes cannot be announced"),
+        ({"digest": b"x"}, "a SHA-256 digest has 32 bytes, not 1"),
+        ({"generation": -1}, "a generation of -1 cannot be announced"),
+        ({"generation": 10**20}, f"a generation of {10**20} cannot be announced"),
+    ],
+)
+def test_a_claim_that_no_header_can_say_cannot_be_built(claim: dict[str, Any], told: str) -> None:
+    """A sender learns of it before anything is sent."""
+    with pytest.raises(ValueError, match=f"^{told}$"):
+        Claims(**claim)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"transfer_id": "t"},
+        {"transfer_id": "\u00e9" * 128},
+        {"size": 0},
+        {"size": 10**10 - 1},
+        {"generation": 0},
+        {"generation": 10**20 - 1},
+    ],
+)
+def test_the_extremes_of_a_claim_can_be_built(claim: dict[str, Any]) -> None:
+    """The smallest and the largest of each."""
+    assert Claims(**claim) == evolve(Claims(), **claim)
+
+
 def test_places_are_shown_shortly() -> None:
     """As messages and directories show them."""
     assert str(P1) == "files[1]"
@@ -430,6 +473,22 @@ def test_an_outcome_has_a_word_and_a_line(
 ) -> None:
     """A word for counters, a line for people, and whether anybody needs to look at it."""
     assert (outcome.label, str(outcome), outcome.fine) == (label, text, fine)
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [("a", "a"), ("abcde", "a, b, c, d, e"), ("abcdef", "a, b, c, d, e and 1 more")],
+)
+def test_five_of_the_changed_files_are_named(files: str, named: str) -> None:
+    """The others are counted: it is one line."""
+    outcome = ActionEnded(action=ActionKind.RENEW, result=Served("all"), files=tuple(files))
+    assert str(outcome) == f"renew of {named}: served (all)"
+
+
+def test_a_transfer_that_never_was_whole_has_no_size() -> None:
+    """And a poll that brought nothing passed nothing over."""
+    assert TransferEnded(ending=Ending.EXPIRED, name="a", origin=ORIGIN).size == 0
+    assert Polled() == Polled(records=(), positions={}, passed_over=0, faults=())
 
 
 @pytest.mark.parametrize("ending", Ending)

@@ -148,3 +148,14 @@ def test_what_no_receiver_could_read_is_not_sent(claim: dict[str, Any], size: in
     """A sender learns at once of what every receiver would refuse as malformed."""
     with pytest.raises((ValueError, FileSyncError)):
         next(split(hostname="ns1", name="a", size=size, claims=Claims(**claim), chunk_bytes=1))
+
+
+def test_as_many_chunks_as_can_be_counted_are_good() -> None:
+    """The largest number that a header may carry, and not one more."""
+    most = 9_999_999_999
+    first = next(split(hostname="ns1", name="a", size=most, claims=Claims(), chunk_bytes=1))
+    assert ("total-chunks", b"9999999999") in first.headers
+    with pytest.raises(
+        ValueError, match=r"^10000000000 chunks; at most 9999999999 can be counted$"
+    ):
+        next(split(hostname="ns1", name="a", size=most + 1, claims=Claims(), chunk_bytes=1))

@@ -9,6 +9,7 @@ environment may skip what it does not promise, and ``kafka`` nothing at all.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ __all__ = ["main", "summarize"]
 
 #: How the reason of a skip begins where an environment does not promise a transport.
 _NOT_PROMISED = "this environment does not promise"
+_COLLECTION = "collection skipped"
+_REASON = re.compile(r"^\(.*?, 'Skipped: ", re.DOTALL)
 _PROMISES_ALL = frozenset({"kafka"})
 
 
@@ -43,6 +46,8 @@ def summarize(reports: Mapping[str, str]) -> tuple[str, bool]:
             else:
                 tests["skipped"] += 1
                 reason = skip.get("message", "")
+                if reason == _COLLECTION:  # A whole module: pytest gives the reason as a tuple.
+                    reason = _REASON.sub("", skip.text or "")
                 if environment in _PROMISES_ALL or not reason.startswith(_NOT_PROMISED):
                     wrongly_skipped.append(f"  {environment}: {test.get('name')}: {reason}")
         total += tests

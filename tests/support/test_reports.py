@@ -12,6 +12,11 @@ BROKEN = '<testcase name="broken"><error message="no fixture"/></testcase>'
 EXCUSED = (
     '<testcase name="other"><skipped message="this environment does not promise x"/></testcase>'
 )
+EXCUSED_MODULE = (
+    '<testcase name="tests.other"><skipped message="collection skipped">'
+    "('/tests/other.py', 17, 'Skipped: this environment does not promise x')</skipped></testcase>"
+)
+LAZY_MODULE = EXCUSED_MODULE.replace("this environment does not promise x", "no java")
 LAZY = '<testcase name="lazy"><skipped message="no java"/></testcase>'
 
 
@@ -47,7 +52,14 @@ def test_nothing_run_is_no_success() -> None:
 
 @pytest.mark.parametrize(
     ("environment", "skipped", "well"),
-    [("none", EXCUSED, True), ("none", LAZY, False), ("kafka", EXCUSED, False)],
+    [
+        ("none", EXCUSED, True),
+        ("none", EXCUSED_MODULE, True),
+        ("none", LAZY, False),
+        ("none", LAZY_MODULE, False),
+        ("kafka", EXCUSED, False),
+        ("kafka", EXCUSED_MODULE, False),
+    ],
 )
 def test_only_what_was_not_promised_may_be_skipped(
     environment: str, skipped: str, *, well: bool
