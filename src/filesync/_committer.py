@@ -19,6 +19,7 @@ Source: docs/explanation/delivery.md, "Which version is newer" and "Order".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from heapq import heappop, heappush
 from itertools import chain
 from math import inf
 from typing import TypeVar
@@ -90,6 +91,32 @@ class _Waiting:
         return self.whole.target.kind
 
 
+class _Places:
+    """By data file without an outcome: since when configurations wait for it."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        # Those that have left are taken off when they come to the top.
+        self._heap: list[tuple[int, str]] = []
+
+    @property
+    def first(self) -> float:
+        """The lowest number; inf: nothing is waited for."""
+        while self._heap and self._numbers.get(self._heap[0][1]) != self._heap[0][0]:
+            heappop(self._heap)
+        return self._heap[0][0] if self._heap else inf
+
+    def hold(self, name: str, number: int) -> None:
+        """Have configurations wait for *name* since *number*, or since it was held before."""
+        if name not in self._numbers:
+            self._numbers[name] = number
+            heappush(self._heap, (number, name))
+
+    def leave(self, name: str) -> None:
+        """Nothing waits for *name* any more."""
+        self._numbers.pop(name, None)
+
+
 Step = Settled | DropTransfer | CommitRetried
 
 
@@ -102,8 +129,7 @@ class Committer:
 
     def __init__(self, *, holding: bool) -> None:
         self._holding = holding
-        # By data file without an outcome: since when configurations wait for it.
-        self._places: dict[str, int] = {}
+        self._places = _Places()
         # By name, in the order of their numbers.
         self._waiting: dict[Kind, dict[str, _Waiting]] = {kind: {} for kind in Kind}
         self._retrying: dict[str, _Waiting] = {}
@@ -170,7 +196,7 @@ class Committer:
         self._number += 1
         self._waiting[kind][name] = _Waiting(whole=whole, number=self._number)
         if kind is Kind.DATA:
-            self._places.setdefault(name, self._number)
+            self._places.hold(name, self._number)
         if waiting is None:
             return []
         detail = f"a newer version, from {whole.origin}, is whole"
@@ -186,7 +212,7 @@ class Committer:
         for kind in Kind:
             if sum(item.kind is kind for item in running) >= _DEPTH:
                 continue
-            first_place = min(self._places.values(), default=inf)
+            first_place = self._places.first
             retried = (item for item in self._retrying.values() if item.kind is kind)
             for item in chain(retried, self._waiting[kind].values()):
                 # Both are in the order of their numbers.
@@ -217,10 +243,10 @@ class Committer:
             return self._again(item, result, at)
         whole = item.whole
         name = whole.target.name
-        self._places.pop(name, None)
+        self._places.leave(name)
         newer = self._waiting[Kind.DATA].get(name)
         if newer is not None:
-            self._places[name] = newer.number
+            self._places.hold(name, newer.number)
         origin = None if item.void else whole.origin
         if isinstance(result, Committed):
             self._files[name] = origin

@@ -191,6 +191,11 @@ class Replace:
 
 
 @frozen
+class Adopt:
+    """The destination has these bytes already: make them durable, whoever wrote them."""
+
+
+@frozen
 class SyncDirectory:
     """Make the renames durable."""
 
@@ -203,7 +208,7 @@ class RecordCommit:
     size: int
 
 
-Step = SetMetadata | Check | Sync | Backup | Replace | SyncDirectory | RecordCommit
+Step = SetMetadata | Check | Sync | Backup | Replace | Adopt | SyncDirectory | RecordCommit
 
 
 @frozen(kw_only=True)
@@ -251,8 +256,8 @@ def decide(plan: Plan, seen: Seen) -> tuple[Step, ...] | NotCommitted:
         return NotCommitted(ending=Ending.UNCHANGED)
     checks = (Check(),) if plan.checked else ()
     record = RecordCommit(digest=seen.digest, size=plan.size)
-    if on_disk:  # A crash came between the rename and its record.
-        return (*checks, SyncDirectory(), record)
+    if on_disk:  # A crash came between the rename and its record, say.
+        return (*checks, Adopt(), SyncDirectory(), record)
     backup = (Backup(),) if existing is not None else ()
     return (_metadata(plan, seen), Sync(), *checks, *backup, Replace(), SyncDirectory(), record)
 

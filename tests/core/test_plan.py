@@ -21,6 +21,7 @@ from filesync._model import (
 )
 from filesync._outcomes import Ending
 from filesync._plan import (
+    Adopt,
     Backup,
     Check,
     Existing,
@@ -43,7 +44,7 @@ NEW = hashlib.sha256(b"new").digest()
 OLD = hashlib.sha256(b"old").digest()
 
 #: The order of commit: each step may only come after all that stand before it.
-ORDER = (SetMetadata, Sync, Check, Backup, Replace, SyncDirectory, RecordCommit)
+ORDER = (SetMetadata, Sync, Check, Backup, Replace, Adopt, SyncDirectory, RecordCommit)
 
 CONFIG = Target(name="c.yaml", kind=Kind.CONFIG)
 
@@ -141,9 +142,9 @@ def test_a_file_is_kept_and_replaced(digest: bytes | None, known: CommittedFile 
 @pytest.mark.parametrize("known", [None, KNOWN_OLD], ids=["unknown", "old"])
 def test_bytes_that_are_there_unrecorded_are_recorded(known: CommittedFile | None) -> None:
     """S6: after a crash between rename and record, backup and file stay, the need is written."""
-    assert decide(plan(known=known), seen(existing(NEW))) == (SyncDirectory(), RECORD)
+    assert decide(plan(known=known), seen(existing(NEW))) == (Adopt(), SyncDirectory(), RECORD)
     checked = decide(plan(known=known, target=CONFIG), seen(existing(NEW)))
-    assert checked == (Check(), SyncDirectory(), RECORD)
+    assert checked == (Check(), Adopt(), SyncDirectory(), RECORD)
 
 
 @pytest.mark.parametrize("target", [plan().target, CONFIG])

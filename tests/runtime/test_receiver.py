@@ -442,6 +442,29 @@ def test_it_can_be_stopped_before_it_has_begun(host: Host) -> None:
     receiver.stop()
 
 
+def test_it_runs_once(host: Host) -> None:
+    """Started again it would do nothing, without a word."""
+    receiver = host.start()
+    for begin in (receiver.start, receiver.run):
+        with pytest.raises(RuntimeError, match="make another one"):
+            begin()
+    receiver.stop()
+    for begin in (receiver.start, receiver.run):
+        with pytest.raises(RuntimeError, match="make another one"):
+            begin()
+
+
+def test_what_was_only_opened_is_released(host: Host) -> None:
+    """A program that changes its mind leaves files-dir to the next one."""
+    first = host.receiver()
+    first.open()
+    first.stop()
+    first.stop()
+    with pytest.raises(RuntimeError, match="make another one"):
+        first.run()
+    host.start()
+
+
 def test_a_restart_reads_on_where_it_stopped(host: Host) -> None:
     """Nothing is read twice and nothing is left out, half a file included."""
     first = host.start()

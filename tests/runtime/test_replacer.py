@@ -250,11 +250,21 @@ def test_the_bytes_on_disk_prove_nothing(shop: Workshop) -> None:
     assert isinstance(result, Committed)
     assert not [call for call in shop.disk.calls if call.startswith(("rename a", "link"))]
     assert "sync ." in shop.disk.calls
+    assert before.st_ino in shop.disk.synced, "whoever wrote them"
     after = (shop.path / "a.rpz").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert (shop.path / "a.rpz.backup").read_bytes() == OLD
     assert [file.digest for file in shop.journal.ledger.needs] == [hashlib.sha256(NEW).digest()]
     assert names_in(shop.path) == ["a.rpz", "a.rpz.backup"]
+
+
+def test_what_is_visible_already_must_be_recorded(shop: Workshop) -> None:
+    """Bytes that were there before and are not in the journal: no newer version may hide them."""
+    (shop.path / "a.rpz").write_bytes(NEW)
+    shop.disk.refuse("write_at journal", errno.ENOSPC)
+    result = shop.put("a.rpz", NEW)
+    assert isinstance(result, Failed)
+    assert result.visible
 
 
 @pytest.mark.parametrize("edit", [b"edited by hand", b"x" * len(NEW), None], ids=str)

@@ -70,6 +70,7 @@ class Receiver:
         self._world: World | None = None
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
+        self._began = False
 
     def stats(self) -> Stats:
         """Return a snapshot of what is known. From any thread."""
@@ -79,6 +80,8 @@ class Receiver:
     def open(self) -> None:
         """
         Take files-dir and start the transport; `run` or `start` do it if need be.
+
+        What was opened and never ran, `stop` releases.
 
         Raises:
             FilesInUseError: Another process has files-dir.
@@ -101,8 +104,18 @@ class Receiver:
         Raises:
             FilesInUseError, FilesDirError: As `open`.
             TransportError: The transport is of no more use.
+            RuntimeError: It has run before: make another one.
         """
+        self._begin()
+        self._run()
+
+    def _begin(self) -> None:
+        if self._began:
+            raise RuntimeError("a receiver runs once: make another one")
         self.open()
+        self._began = True
+
+    def _run(self) -> None:
         world = self._world
         assert world is not None  # noqa: S101 - `open` has just set it.
         try:
@@ -116,8 +129,8 @@ class Receiver:
             world.close(_CLOSE_TIMEOUT)
 
     def start(self) -> None:
-        """Receive, in a thread of its own. Raises what `open` raises."""
-        self.open()
+        """Receive, in a thread of its own. Raises what `open` raises, and as `run` if it ran."""
+        self._begin()
         self._thread = threading.Thread(target=self._run_noting_errors, name="filesync-receiver")
         self._thread.start()
 
@@ -135,6 +148,9 @@ class Receiver:
             TransportError: The transport had failed for good before.
         """
         self.ask_to_stop()
+        if self._world is not None and not self._began:
+            self._began = True
+            self._world.close(_CLOSE_TIMEOUT)
         self.wait()
 
     def wait(self) -> None:
@@ -151,7 +167,7 @@ class Receiver:
 
     def _run_noting_errors(self) -> None:
         try:
-            self.run()
+            self._run()
         except BaseException as exc:  # noqa: BLE001 - raised by `wait` and `stop`.
             self._error = exc
 

@@ -187,6 +187,10 @@ class Replacer:
                 case _plan.Replace():
                     posix.rename(name + STAGED, parent, name, parent)
                     progress.visible = True
+                case _plan.Adopt():
+                    with posix.closing(posix.open_read(name, parent)) as fd:
+                        posix.sync(fd)
+                    progress.visible = True
                 case _plan.SyncDirectory():
                     posix.sync(parent)
                 case _plan.RecordCommit(digest=digest, size=size):
