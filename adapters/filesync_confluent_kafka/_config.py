@@ -10,26 +10,24 @@ Source: docs/reference/settings.md; librdkafka's CONFIGURATION.md.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 from filesync import Settings
-from filesync.exceptions import TransportError
+from filesync_kafka_common.options import OptionGuard, OptionValue
+from filesync_kafka_common.secrets import read_login, read_tls
 
 __all__ = [
     "DRIVER",
     "Config",
     "admin_config",
     "consumer_config",
-    "fingerprint",
     "group_of",
-    "read_secret",
 ]
 
 #: Under this name the driver is found in ``kafka.options``.
 DRIVER = "confluent-kafka"
 
-Config = dict[str, "str | int | float | bool"]
+Config = dict[str, OptionValue]
 
 _MIB = 1024 * 1024
 
@@ -51,7 +49,7 @@ _DEFAULTS: Config = {
 }
 
 #: What a guarantee rests on, and which one.
-_PINNED: dict[str, tuple[str | bool, str]] = {
+_PINNED: dict[str, tuple[OptionValue, str]] = {
     "isolation.level": ("read_committed", "aborted records must not become files"),
     "check.crcs": (True, "damaged records must not become files"),
     "enable.auto.commit": (False, "positions live with the files"),
@@ -86,6 +84,8 @@ _REFUSED = {
     "plugin.library.paths": "it loads foreign code",
     "test.mock.num.brokers": "it reads from a broker that is not there",
 }
+
+_GUARD = OptionGuard(driver=DRIVER, pinned=_PINNED, neutral=_NEUTRAL, refused=_REFUSED)
 
 #: These mean nothing to an admin client, which would complain in its log.
 _CONSUMER_ONLY = frozenset(
@@ -125,7 +125,7 @@ def consumer_config(settings: Settings) -> Config:
     kafka = settings.kafka
     config: Config = {**_DEFAULTS, "client.id": f"filesync-{settings.hostname}"}
     config.update(_options(kafka.options.get(DRIVER, {})))
-    config.update({name: value for name, (value, _) in _PINNED.items()})
+    config.update(_GUARD.pins)
     config["bootstrap.servers"] = ",".join(kafka.servers)
     # The driver ends the whole process when this is empty.
     config["group.id"] = group_of(settings)
@@ -148,112 +148,33 @@ def admin_config(config: Config) -> Config:
     return {name: value for name, value in config.items() if name not in _CONSUMER_ONLY} | calm
 
 
-def fingerprint(settings: Settings) -> bytes:
-    """
-    Return 32 bytes that are others when a password, key or certificate was replaced.
-
-    Raises:
-        TransportError: A file cannot be read.
-    """
-    digest = hashlib.sha256()
-    for path, setting in _files(settings):
-        content = _read(path, setting)
-        digest.update(b"%d:%b" % (len(content), content))
-    return digest.digest()
-
-
-def _files(settings: Settings) -> list[tuple[str, str]]:
-    kafka = settings.kafka
-    named = (
-        (kafka.ca_file, "ca-file"),
-        (kafka.cert_file, "cert-file"),
-        (kafka.key_file, "key-file"),
-        (kafka.key_password_file, "key-password-file"),
-        (kafka.sasl_password_file, "sasl-password-file"),
-    )
-    return [(path, setting) for path, setting in named if path is not None]
-
-
-def read_secret(path: str, setting: str) -> str:
-    """
-    Return what the file *path* holds, without one newline at its end.
-
-    Raises:
-        TransportError: It cannot be read, is empty or is not text; *setting*
-            is named as what to change.
-    """
-    content = _read(path, setting).removesuffix(b"\n").removesuffix(b"\r")
-    if not content:
-        raise TransportError(f"kafka.{setting}: {path} is empty")
-    try:
-        return content.decode()
-    except UnicodeDecodeError as exc:
-        raise TransportError(f"kafka.{setting}: {path} is not UTF-8 text") from exc
-
-
 def _options(options: Mapping[str, object]) -> Config:
-    taken: Config = {}
-    for name, value in options.items():
-        _check_option(name)
-        if isinstance(value, bool):
-            taken[name] = "true" if value else "false"
-        elif isinstance(value, str | int | float):
-            taken[name] = value
-        else:
-            raise _refusal(name, "it must be text, a number, true or false")
-    return taken
-
-
-def _check_option(name: str) -> None:
-    if name in _PINNED:
-        value, why = _PINNED[name]
-        raise _refusal(name, f"it is {str(value).lower()} because {why}")
-    if name in _NEUTRAL:
-        raise _refusal(name, f"use kafka.{_NEUTRAL[name]}")
-    if name in _REFUSED:
-        raise _refusal(name, _REFUSED[name])
-    if name.endswith("_cb"):
-        raise _refusal(name, "a callback is no text")
-
-
-def _refusal(name: str, why: str) -> TransportError:
-    return TransportError(f"kafka.options.{DRIVER}: {name!r} cannot be set: {why}")
-
-
-def _tls(settings: Settings) -> Config:
-    kafka = settings.kafka
-    config: Config = {}
-    for path, setting, name in (
-        (kafka.ca_file, "ca-file", "ssl.ca.location"),
-        (kafka.cert_file, "cert-file", "ssl.certificate.location"),
-        (kafka.key_file, "key-file", "ssl.key.location"),
-    ):
-        if path is not None:
-            if not _read(path, setting).strip():
-                raise TransportError(f"kafka.{setting}: {path} is empty")
-            config[name] = path
-    if kafka.key_password_file is not None:
-        config["ssl.key.password"] = read_secret(kafka.key_password_file, "key-password-file")
-    return config
-
-
-def _sasl(settings: Settings) -> Config:
-    kafka = settings.kafka
-    if not kafka.sasl_mechanism or not kafka.sasl_username or not kafka.sasl_password_file:
-        raise TransportError(
-            f"kafka.security-protocol: {kafka.security_protocol.value} needs sasl-mechanism, "
-            "sasl-username and sasl-password-file"
-        )
+    taken = _GUARD.checked(options)
+    for name in taken:
+        if name.endswith("_cb"):
+            raise _GUARD.refusal(name, "a callback is no text")
+    # Its own truth values are words.
     return {
-        "sasl.mechanisms": kafka.sasl_mechanism,
-        "sasl.username": kafka.sasl_username,
-        "sasl.password": read_secret(kafka.sasl_password_file, "sasl-password-file"),
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in taken.items()
     }
 
 
-def _read(path: str, setting: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(_MIB)
-    except OSError as exc:
-        raise TransportError(f"kafka.{setting}: cannot read {path}: {exc.strerror}") from exc
+def _tls(settings: Settings) -> Config:
+    files = read_tls(settings)
+    named = {
+        "ssl.ca.location": files.ca,
+        "ssl.certificate.location": files.cert,
+        "ssl.key.location": files.key,
+        "ssl.key.password": files.key_password,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _sasl(settings: Settings) -> Config:
+    login = read_login(settings)
+    return {
+        "sasl.mechanisms": login.mechanism,
+        "sasl.username": login.username,
+        "sasl.password": login.password,
+    }

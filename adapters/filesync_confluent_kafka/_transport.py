@@ -32,11 +32,14 @@ from filesync.transport import (
     TopicRecreated,
     Unreadable,
 )
-from filesync_confluent_kafka._causes import Cause, Layer, Weather, refusal, text_of
+from filesync_confluent_kafka._asking import AdminAsker
+from filesync_confluent_kafka._causes import refusal, suspicion, text_of
 from filesync_confluent_kafka._clients import LOGGER, Clients, open_clients
-from filesync_confluent_kafka._config import fingerprint
-from filesync_confluent_kafka._discovery import Discovery
 from filesync_confluent_kafka._records import Haul, take
+from filesync_kafka_common.causes import Cause
+from filesync_kafka_common.discovery import Discovery
+from filesync_kafka_common.secrets import fingerprint
+from filesync_kafka_common.weather import Layer, Weather
 
 __all__ = ["ConfluentKafkaTransport"]
 
@@ -96,7 +99,7 @@ class ConfluentKafkaTransport:
         self._fingerprint = fingerprint(self._settings)
         self._clients = self._open()
         self._discovery = Discovery(
-            self._clients.admin,
+            self._asker(self._clients),
             self._topic,
             servers=self._servers,
             weather=self._weather,
@@ -209,6 +212,9 @@ class ConfluentKafkaTransport:
             self._settings, on_error=self._on_error, on_admin_error=self._on_admin_error
         )
 
+    def _asker(self, clients: Clients) -> AdminAsker:
+        return AdminAsker(clients.admin, self._topic, servers=self._servers, weather=self._weather)
+
     def _renew(self) -> None:
         """
         Open the clients anew where a password or certificate was replaced.
@@ -233,7 +239,7 @@ class ConfluentKafkaTransport:
         positions = {source: self._positions[source] for source in self._assigned}
         old, self._clients = self._clients, fresh
         if self._discovery is not None:
-            self._discovery.use(fresh.admin)
+            self._discovery.use(self._asker(fresh))
         if old is not None:
             old.close(_RENEW_TIMEOUT)
         self._assigned.clear()
@@ -331,8 +337,11 @@ class ConfluentKafkaTransport:
                 self._fatal = text_of(error)
             elif error.name() == "_BAD_MSG":
                 self._trouble_reading(error)
+            elif error.name() == "_ALL_BROKERS_DOWN":
+                self._weather.all_failed()
             else:
-                self._weather.connection_failed(error.name(), error.str())
+                why = suspicion(error.name(), error.str(), self._servers)
+                self._weather.connection_failed(why)
         except Exception:  # noqa: BLE001 - were it raised, records in hand would be lost
             LOGGER.debug("an error could not be told", exc_info=True)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from filesync import KafkaSettings, Settings
+from filesync import KafkaSettings, SecurityProtocol, Settings
 from filesync.transport import Transport
 
 if TYPE_CHECKING:
@@ -15,8 +16,13 @@ if TYPE_CHECKING:
 
 _GROUP = "contract"
 
-#: Sparing with connects is for production.
-_HASTY = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 100}
+#: Sparing with connects is for production. The embedded broker, unlike a real one, lets a reader
+#: wait for the whole of its time although a record came.
+_HASTY = {
+    "reconnect.backoff.ms": 50,
+    "reconnect.backoff.max.ms": 100,
+    "fetch.wait.max.ms": 50,
+}
 
 
 @pytest.fixture(scope="session", name="broker")
@@ -62,3 +68,22 @@ def _open_on() -> Iterator[Callable[[EmbeddedLog, str], Transport]]:
     yield open_on
     for transport in opened:
         transport.close(5)
+
+
+@pytest.fixture(name="secure")
+def _secure(tmp_path: Path) -> dict[str, Any]:
+    """Settings with a file of every kind."""
+    for name in ("ca", "cert", "key"):
+        (tmp_path / name).write_text(f"{name}\n")
+    (tmp_path / "key-password").write_text("opens the key\n")
+    (tmp_path / "password").write_text("opens the broker\n")
+    return {
+        "security_protocol": SecurityProtocol.SASL_SSL,
+        "ca_file": str(tmp_path / "ca"),
+        "cert_file": str(tmp_path / "cert"),
+        "key_file": str(tmp_path / "key"),
+        "key_password_file": str(tmp_path / "key-password"),
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_username": "ns1",
+        "sasl_password_file": str(tmp_path / "password"),
+    }

@@ -7,22 +7,18 @@ from typing import Any
 
 import pytest
 
-from filesync import KafkaSettings, SecurityProtocol, Settings
+from filesync import KafkaSettings, Settings
 from filesync.exceptions import TransportError
-from filesync.testing import ManualClock
-from filesync.transport import Health
 from support.promises import is_promised
 
 if not is_promised("confluent-kafka", "confluent_kafka"):
     pytest.skip("this environment does not promise confluent-kafka", allow_module_level=True)
 
-from filesync_confluent_kafka._causes import Layer, Weather, refusal, suspicion
+from filesync_confluent_kafka._causes import refusal, suspicion
 from filesync_confluent_kafka._config import (
     admin_config,
     consumer_config,
-    fingerprint,
     group_of,
-    read_secret,
 )
 
 _SERVERS = "broker.example:9092"
@@ -36,25 +32,6 @@ def _with_options(**options: object) -> Settings:
     return _settings(
         options={"confluent-kafka": {k.replace("__", "."): v for k, v in options.items()}}
     )
-
-
-@pytest.fixture(name="secure")
-def _secure(tmp_path: Path) -> dict[str, Any]:
-    """Settings with a file of every kind."""
-    for name in ("ca", "cert", "key"):
-        (tmp_path / name).write_text(f"{name}\n")
-    (tmp_path / "key-password").write_text("opens the key\n")
-    (tmp_path / "password").write_text("opens the broker\n")
-    return {
-        "security_protocol": SecurityProtocol.SASL_SSL,
-        "ca_file": str(tmp_path / "ca"),
-        "cert_file": str(tmp_path / "cert"),
-        "key_file": str(tmp_path / "key"),
-        "key_password_file": str(tmp_path / "key-password"),
-        "sasl_mechanism": "SCRAM-SHA-512",
-        "sasl_username": "ns1",
-        "sasl_password_file": str(tmp_path / "password"),
-    }
 
 
 # -- Configuration ----------------------------------------------------------
@@ -129,41 +106,6 @@ def test_a_file_that_cannot_be_used_is_named(setting: str, secure: dict[str, Any
     path.unlink()
     with pytest.raises(TransportError, match=rf"kafka\.{name}: cannot read {path}: No such file"):
         consumer_config(_settings(**secure))
-
-
-@pytest.mark.parametrize(
-    ("content", "secret"),
-    [(b"x", "x"), (b"x\n", "x"), (b"x\r\n", "x"), (b"x\n\n", "x\n"), (b" x ", " x ")],
-)
-def test_one_newline_is_not_part_of_a_secret(tmp_path: Path, content: bytes, secret: str) -> None:
-    """Everything else may be."""
-    path = tmp_path / "secret"
-    path.write_bytes(content)
-
-    assert read_secret(str(path), "sasl-password-file") == secret
-
-
-def test_a_secret_that_is_not_text_is_refused(tmp_path: Path) -> None:
-    """Without its content in the message."""
-    path = tmp_path / "secret"
-    path.write_bytes(b"\xff\xfe")
-
-    with pytest.raises(TransportError, match="is not UTF-8 text"):
-        read_secret(str(path), "sasl-password-file")
-
-
-def test_a_replaced_file_is_noticed(secure: dict[str, Any]) -> None:
-    """Each of them; nothing else changes the fingerprint."""
-    settings = _settings(**secure)
-    seen = {fingerprint(settings)}
-    assert fingerprint(settings) in seen
-
-    for name, value in secure.items():
-        if name.endswith("_file"):
-            Path(value).write_text("another")
-            seen.add(fingerprint(settings))
-
-    assert len(seen) == 6
 
 
 # -- Options ----------------------------------------------------------------
@@ -274,103 +216,3 @@ def test_a_connection_that_just_ends_says_nothing(name: str) -> None:
 def test_a_refusal_says_what_to_do(name: str, text: str, what: str) -> None:
     """As far as that can be known."""
     assert what in str(refusal(name, text, topic="zones", servers=_SERVERS))
-
-
-# -- Weather ----------------------------------------------------------------
-
-
-@pytest.fixture(name="clock")
-def _clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture(name="weather")
-def _weather(clock: ManualClock) -> Weather:
-    return Weather(_SERVERS, clock)
-
-
-def test_it_is_fair_when_the_topic_was_seen(weather: Weather) -> None:
-    """Not before."""
-    assert weather.health == Health(up=False, cause="connecting to broker.example:9092")
-    weather.seen("connected")
-    assert weather.health == Health(up=True, cause="connected")
-
-
-def test_one_broker_that_fails_harms_nothing(weather: Weather) -> None:
-    """There may be others."""
-    weather.seen("connected")
-    weather.connection_failed("_SSL", "certificate verify failed")
-    assert weather.health.up
-
-
-def test_when_all_are_down_the_last_failure_explains_it(weather: Weather) -> None:
-    """The driver itself does not connect the two."""
-    weather.connection_failed("_SSL", "certificate verify failed")
-    weather.connection_failed("_ALL_BROKERS_DOWN", "1/1 brokers are down")
-    assert "check kafka.ca-file" in weather.health.cause
-
-
-def test_an_old_failure_explains_nothing(weather: Weather, clock: ManualClock) -> None:
-    """What was wrong half a minute ago may be right now."""
-    weather.connection_failed("_SSL", "certificate verify failed")
-    clock.advance(31)
-    weather.connection_failed("_ALL_BROKERS_DOWN", "1/1 brokers are down")
-    assert weather.health.cause.startswith("cannot reach a broker at broker.example:9092")
-
-
-def test_a_failure_before_the_broker_answered_explains_nothing(weather: Weather) -> None:
-    """It was overcome."""
-    weather.connection_failed("_SSL", "certificate verify failed")
-    weather.seen("connected")
-    weather.connection_failed("_ALL_BROKERS_DOWN", "1/1 brokers are down")
-    assert weather.health.cause.startswith("cannot reach")
-
-
-def test_the_same_trouble_is_the_same_health(weather: Weather) -> None:
-    """However its text differs from attempt to attempt."""
-    weather.connection_failed("_SSL", "certificate verify failed (after 2ms in state CONNECT)")
-    weather.connection_failed("_ALL_BROKERS_DOWN", "")
-    before = weather.health
-    weather.connection_failed("_SSL", "the certificate, again")
-    weather.connection_failed("_ALL_BROKERS_DOWN", "")
-    weather.unanswered()
-    assert weather.health is before
-
-
-def test_a_better_explanation_replaces_none(weather: Weather) -> None:
-    """Silence tells less than a refusal."""
-    weather.unanswered()
-    assert weather.health.cause.startswith("no answer from a broker")
-    weather.connection_failed("_RESOLVE", "no such name")
-    weather.connection_failed("_ALL_BROKERS_DOWN", "")
-    assert "cannot be resolved" in weather.health.cause
-
-
-def test_a_look_at_the_topic_does_not_end_trouble_with_reading(weather: Weather) -> None:
-    """Who may describe a topic may not always read it."""
-    denied = refusal("TOPIC_AUTHORIZATION_FAILED", "", topic="zones", servers=_SERVERS)
-    weather.trouble(Layer.READING, denied)
-    weather.seen("connected")
-    assert weather.health.cause.startswith("no right to the topic")
-
-    weather.clear(Layer.READING)
-    assert weather.health == Health(up=True, cause="connected")
-
-
-def test_trouble_with_the_connection_is_told_first(weather: Weather) -> None:
-    """Everything else follows from it."""
-    weather.trouble(Layer.TOPIC, refusal("UNKNOWN_TOPIC_OR_PART", "", topic="t", servers=_SERVERS))
-    weather.unanswered()
-    assert weather.health.cause.startswith("no answer")
-    weather.clear(Layer.CONNECTION)
-    assert weather.health.cause.startswith("there is no topic")
-
-
-def test_a_failure_is_remembered_for_a_while(weather: Weather, clock: ManualClock) -> None:
-    """So that nobody blocks on a broker that is not there."""
-    seen = [weather.knocking]
-    weather.connection_failed("_TRANSPORT", "Disconnected")
-    seen.append(weather.knocking)
-    clock.advance(3)
-    seen.append(weather.knocking)
-    assert seen == [False, True, False]

@@ -813,7 +813,8 @@ def check_remains(files: Path, before: dict[str, int]) -> tuple[dict[str, int], 
     Look at what a killed process left; return the visible versions, and where to read on.
 
     Every file is whole and no older than *before*. The journal can be read;
-    what it does not know of what is visible yet comes again from the log.
+    what it does not know of what is visible yet comes again from the log, or a
+    newer version does, which was whole and kept the position where it begins.
     """
     with (
         contextlib.closing(Root(str(files), Posix())) as root,
@@ -836,7 +837,8 @@ def check_remains(files: Path, before: dict[str, int]) -> tuple[dict[str, int], 
                 assert victim.version_of(name, backup.read_bytes()) <= version
             known = ledger.files.get(name)
             if known is None or known.digest != hashlib.sha256(path.read_bytes()).digest():
-                assert position <= victim.first_record(name, version)
+                newer = max(version, (position - 1) // victim.RECORDS)
+                assert position <= victim.first_record(name, newer)
         Spool(root).sweep()
     left = {name for name in names_in(files) if (files / name).is_file()}
     assert left <= {*victim.FILES, *(f"{name}.backup" for name in victim.FILES)}

@@ -1,0 +1,1 @@
+"""What adapters for Kafka drivers share; loads no driver."""

@@ -1,0 +1,255 @@
+"""What all adapters for Kafka drivers share: pure, or files only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from filesync import KafkaSettings, Settings, TopicPartition
+from filesync.exceptions import TransportError
+from filesync.testing import ManualClock
+from filesync.transport import Health, OutOfRange, PartitionFound, PartitionLost, TopicRecreated
+from filesync_kafka_common import causes
+from filesync_kafka_common.lookout import Extent, Lookout, Seen, connection_line
+from filesync_kafka_common.secrets import fingerprint, read_login, read_secret, read_tls
+from filesync_kafka_common.weather import Layer, Weather
+
+_SERVERS = "broker.example:9092"
+
+
+def _settings(**kafka: Any) -> Settings:
+    return Settings(hostname="ns1.example", kafka=KafkaSettings(**kafka))
+
+
+# Weather
+
+
+@pytest.fixture(name="clock")
+def _clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(name="weather")
+def _weather(clock: ManualClock) -> Weather:
+    return Weather(_SERVERS, clock)
+
+
+def test_it_is_fair_when_the_topic_was_seen(weather: Weather) -> None:
+    """Not before."""
+    assert weather.health == Health(up=False, cause="connecting to broker.example:9092")
+    weather.seen("connected")
+    assert weather.health == Health(up=True, cause="connected")
+
+
+def test_one_broker_that_fails_harms_nothing(weather: Weather) -> None:
+    """There may be others."""
+    weather.seen("connected")
+    weather.connection_failed(causes.certificate_untrusted("verify failed"))
+    assert weather.health.up
+
+
+def test_when_all_are_down_the_last_failure_explains_it(weather: Weather) -> None:
+    """The driver itself does not connect the two."""
+    weather.connection_failed(causes.certificate_untrusted("verify failed"))
+    weather.all_failed()
+    assert "check kafka.ca-file" in weather.health.cause
+
+
+def test_an_old_failure_explains_nothing(weather: Weather, clock: ManualClock) -> None:
+    """What was wrong half a minute ago may be right now."""
+    weather.connection_failed(causes.certificate_untrusted("verify failed"))
+    clock.advance(31)
+    weather.all_failed()
+    assert weather.health.cause.startswith("cannot reach a broker at broker.example:9092")
+
+
+def test_a_failure_before_the_broker_answered_explains_nothing(weather: Weather) -> None:
+    """It was overcome."""
+    weather.connection_failed(causes.certificate_untrusted("verify failed"))
+    weather.seen("connected")
+    weather.all_failed()
+    assert weather.health.cause.startswith("cannot reach")
+
+
+def test_the_same_trouble_is_the_same_health(weather: Weather) -> None:
+    """However its text differs from attempt to attempt."""
+    weather.connection_failed(causes.certificate_untrusted("verify failed"))
+    weather.all_failed()
+    before = weather.health
+    weather.connection_failed(causes.certificate_untrusted("it failed again"))
+    weather.all_failed()
+    weather.unanswered()
+    assert weather.health is before
+
+
+def test_a_better_explanation_replaces_none(weather: Weather) -> None:
+    """Silence tells less than a refusal."""
+    weather.unanswered()
+    assert weather.health.cause.startswith("no answer from a broker")
+    weather.connection_failed(causes.name_unknown("no such name"))
+    weather.all_failed()
+    assert "cannot be resolved" in weather.health.cause
+
+
+def test_a_look_at_the_topic_does_not_end_trouble_with_reading(weather: Weather) -> None:
+    """Who may describe a topic may not always read it."""
+    weather.trouble(Layer.READING, causes.topic_forbidden("zones"))
+    weather.seen("connected")
+    assert weather.health.cause.startswith("no right to the topic")
+
+    weather.clear(Layer.READING)
+    assert weather.health == Health(up=True, cause="connected")
+
+
+def test_trouble_with_the_connection_is_told_first(weather: Weather) -> None:
+    """Everything else follows from it."""
+    weather.trouble(Layer.TOPIC, causes.topic_missing("zones", _SERVERS))
+    weather.unanswered()
+    assert weather.health.cause.startswith("no answer")
+    weather.clear(Layer.CONNECTION)
+    assert weather.health.cause.startswith("there is no topic")
+
+
+def test_a_failure_is_remembered_for_a_while(weather: Weather, clock: ManualClock) -> None:
+    """So that nobody blocks on a broker that is not there."""
+    seen = [weather.knocking]
+    weather.connection_failed(None)
+    seen.append(weather.knocking)
+    clock.advance(3)
+    seen.append(weather.knocking)
+    assert seen == [False, True, False]
+
+
+# Secrets
+
+
+@pytest.mark.parametrize(
+    ("content", "secret"),
+    [(b"x", "x"), (b"x\n", "x"), (b"x\r\n", "x"), (b"x\n\n", "x\n"), (b" x ", " x ")],
+)
+def test_one_newline_is_not_part_of_a_secret(tmp_path: Path, content: bytes, secret: str) -> None:
+    """Everything else may be."""
+    path = tmp_path / "secret"
+    path.write_bytes(content)
+
+    assert read_secret(str(path), "sasl-password-file") == secret
+
+
+def test_a_secret_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    """Without its content in the message."""
+    path = tmp_path / "secret"
+    path.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(TransportError, match="is not UTF-8 text"):
+        read_secret(str(path), "sasl-password-file")
+
+
+def test_a_replaced_file_is_noticed(secure: dict[str, Any]) -> None:
+    """Each of them; nothing else changes the fingerprint."""
+    settings = _settings(**secure)
+    seen = {fingerprint(settings)}
+    assert fingerprint(settings) in seen
+
+    for name, value in secure.items():
+        if name.endswith("_file"):
+            Path(value).write_text("another")
+            seen.add(fingerprint(settings))
+
+    assert len(seen) == 6
+
+
+def test_no_secret_is_shown(secure: dict[str, Any]) -> None:
+    """Not even by accident, in a traceback or a log."""
+    settings = _settings(**secure)
+    shown = f"{read_tls(settings)} {read_login(settings)}"
+    assert "opens" not in shown
+    assert read_tls(settings).key_password == "opens the key"
+    assert read_login(settings).password == "opens the broker"
+
+
+# Lookout
+
+_P0, _P1 = TopicPartition("zones", 0), TopicPartition("zones", 1)
+
+
+def _seen(*partitions: int, topic_id: str | None = "one", **extents: Extent) -> Seen:
+    return Seen(
+        partitions=frozenset(partitions),
+        topic_id=topic_id,
+        cluster_id="c",
+        extents={int(name[1:]): extent for name, extent in extents.items()},
+    )
+
+
+def _found(source: TopicPartition, start: int, end: int, topic_id: str = "one") -> PartitionFound:
+    return PartitionFound(source=source, start=start, end=end, topic_id=topic_id, cluster_id="c")
+
+
+def test_a_partition_is_found_once_it_was_measured() -> None:
+    """And once only."""
+    lookout = Lookout("zones")
+    assert lookout.unmeasured([0, 1], "one") == {0, 1}
+    half = _seen(0, 1, p0=(2, 5))
+    assert lookout.judge(half) == [_found(_P0, 2, 5)]
+    assert not lookout.is_complete(half)
+    assert lookout.unmeasured([0, 1], "one") == {1}
+    rest = _seen(0, 1, p1=(0, 0))
+    assert lookout.judge(rest) == [_found(_P1, 0, 0)]
+    assert lookout.is_complete(rest)
+    assert lookout.judge(_seen(0, 1, p0=(3, 6))) == []
+
+
+def test_a_partition_that_is_missing_twice_is_lost() -> None:
+    """Once may be one broker's memory."""
+    lookout = Lookout("zones")
+    lookout.judge(_seen(0, 1, p0=(0, 1), p1=(0, 1)))
+    assert lookout.judge(_seen(0)) == []
+    assert lookout.judge(_seen(0, 1)) == []
+    assert lookout.judge(Seen(partitions=None)) == []
+    assert lookout.judge(Seen(partitions=None)) == [
+        PartitionLost(source=_P0),
+        PartitionLost(source=_P1),
+    ]
+    assert lookout.judge(_seen(0, p0=(0, 1))) == [_found(_P0, 0, 1)]
+
+
+def test_another_topic_id_is_another_topic() -> None:
+    """All its partitions are new; a broker that tells no id changes nothing."""
+    lookout = Lookout("zones")
+    lookout.judge(_seen(0, p0=(0, 9)))
+    assert lookout.judge(_seen(0, topic_id=None)) == []
+    lookout.stray(0, 9)
+    assert lookout.unmeasured([0, 1], "two") == {0, 1}
+    assert lookout.judge(_seen(0, 1, topic_id="two", p0=(0, 3), p1=(0, 0))) == [
+        TopicRecreated(topic="zones", topic_id="two"),
+        _found(_P0, 0, 3, "two"),
+        _found(_P1, 0, 0, "two"),
+    ]
+    assert lookout.unmeasured([0, 1], "two") == set()
+
+
+def test_a_stray_position_is_told_with_the_extent_of_the_log() -> None:
+    """Unless the partition was assigned anew in the meantime."""
+    lookout = Lookout("zones")
+    lookout.judge(_seen(0, 1, p0=(0, 9), p1=(0, 9)))
+    lookout.stray(0, 100)
+    lookout.stray(1, 200)
+    assert lookout.unmeasured([0, 1], "one") == {0, 1}
+    lookout.settle(1)
+    assert not lookout.is_complete(_seen(0, 1))
+    assert lookout.judge(_seen(0, 1, p0=(3, 9), p1=(3, 9))) == [
+        OutOfRange(source=_P0, position=100, start=3, end=9)
+    ]
+    assert lookout.is_complete(_seen(0, 1))
+
+
+def test_a_healthy_connection_is_described_in_one_line() -> None:
+    """With what is known."""
+    assert connection_line("b:1", "zones", _seen(0)) == (
+        "connected to b:1 of cluster c; 'zones' has 1 partition"
+    )
+    assert connection_line("b:1", "zones", Seen(partitions=frozenset({0, 1}))) == (
+        "connected to b:1; 'zones' has 2 partitions"
+    )
