@@ -42,9 +42,13 @@ _TOO_SILENT = 30.0
 _MISSING, _NONE = 3, 0
 
 
-def topic_id_of(uuid: UUID | None) -> str | None:
+def topic_id_of(told: UUID | str | None) -> str | None:
     """Return a topic's id as Kafka's own tools and other drivers write it; None: it has none."""
-    if uuid is None or uuid.int == 0:
+    if told is None:
+        return None
+    # The driver's answers hold the usual text of it, as 3.0.12 gives them.
+    uuid = UUID(str(told))
+    if uuid.int == 0:
         return None
     return base64.urlsafe_b64encode(uuid.bytes).rstrip(b"=").decode()
 
@@ -63,7 +67,7 @@ class Admin:
         self._clock = clock
         self._mutex = threading.Lock()
         self._closed = False
-        self._making: KafkaNetClient | None = None
+        self._net: KafkaNetClient | None = None
         self._client: KafkaAdminClient | None = None
         self._heard_at = clock()
 
@@ -71,6 +75,13 @@ class Admin:
     def is_open(self) -> bool:
         """Whether there is a client."""
         return self._client is not None
+
+    @property
+    def cluster_id(self) -> str | None:
+        """Which cluster answered last, as far as it said so."""
+        net = self._net
+        cluster_id: str | None = None if net is None else net.cluster.cluster_id
+        return cluster_id
 
     def ask(self, question: Callable[[KafkaAdminClient], _Result]) -> _Result:
         """
@@ -86,7 +97,7 @@ class Admin:
             if not isinstance(exc, errors.KafkaError):
                 # The driver's own loop has ended, or it does not know what it was told.
                 self._drop()
-                raise errors.KafkaConnectionError(text_of(exc)) from exc
+                raise errors.KafkaError(f"{type(exc).__name__}: {text_of(exc)}") from exc
             if is_denial(exc) or self._clock() - self._heard_at > _TOO_SILENT:
                 self._drop()
             elif not is_silence(exc):
@@ -98,44 +109,36 @@ class Admin:
     def close(self) -> None:
         """End it; whoever waits for an answer gets an error."""
         self._closed = True
-        with self._mutex:
-            making = self._making
-        if making is not None:
-            _close(making)
         self._drop()
 
     def _open(self) -> KafkaAdminClient:
         try:
             client = KafkaAdminClient(kafka_client=self._make, **self._config)
         except BaseException:
-            with self._mutex:
-                making, self._making = self._making, None
-            if making is not None:
-                _close(making)
+            self._drop()
             raise
         with self._mutex:
-            self._making = None
-            if not self._closed:
-                self._client = client
+            self._client = client
         if self._closed:
-            _close(client)
+            self._drop()
             raise errors.KafkaConnectionError("closed")
         self._heard_at = self._clock()
         return client
 
     def _make(self, **config: Any) -> KafkaNetClient:
-        client = KafkaNetClient(**config)
+        """Make what the client stands on: if it fails, that is what must be closed."""
+        net = KafkaNetClient(**config)
         with self._mutex:
-            self._making = client
-            if self._closed:
-                raise errors.KafkaConnectionError("closed")
-        return client
+            self._net = net
+        return net
 
     def _drop(self) -> None:
         with self._mutex:
             client, self._client = self._client, None
-        if client is not None:
-            _close(client)
+            net, self._net = self._net, None
+        for each in (client, net):
+            if each is not None:
+                _close(each)
 
 
 class AdminAsker:
@@ -184,7 +187,10 @@ class AdminAsker:
             raise RefusedError(cause) from exc
 
     def _describe(self, client: KafkaAdminClient) -> Seen:
-        (topic,) = client.describe_topics([self._topic])
+        # Its public methods ask twice, and `describe_cluster` fails where the
+        # answer is of the first version, as with every api_version below 3.7.
+        metadata = client._manager.run(client._get_cluster_metadata, [self._topic])  # noqa: SLF001
+        (topic,) = metadata["topics"]
         error = topic["error_code"]
         if error == _MISSING:
             return Seen(partitions=None)
@@ -193,15 +199,8 @@ class AdminAsker:
         return Seen(
             partitions=frozenset(each["partition_index"] for each in topic["partitions"]),
             topic_id=topic_id_of(topic.get("topic_id")),
-            cluster_id=self._cluster_id(client),
+            cluster_id=self._admin.cluster_id,
         )
-
-    def _cluster_id(self, client: KafkaAdminClient) -> str | None:
-        # Nothing is denied to whom this is denied but this.
-        with contextlib.suppress(errors.BrokerResponseError):
-            described: str | None = client.describe_cluster().get("cluster_id")
-            return described
-        return None
 
     def _measure(
         self, client: KafkaAdminClient, partitions: frozenset[int]

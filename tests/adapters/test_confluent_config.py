@@ -14,6 +14,7 @@ from support.promises import is_promised
 if not is_promised("confluent-kafka", "confluent_kafka"):
     pytest.skip("this environment does not promise confluent-kafka", allow_module_level=True)
 
+from filesync_confluent_kafka import _config
 from filesync_confluent_kafka._causes import refusal, suspicion
 from filesync_confluent_kafka._config import (
     admin_config,
@@ -22,6 +23,9 @@ from filesync_confluent_kafka._config import (
 )
 
 _SERVERS = "broker.example:9092"
+
+#: Of no interest to an operator.
+_NO_NEWS = {"socket.keepalive.enable", "enable.partition.eof"}
 
 
 def _settings(**kafka: Any) -> Settings:
@@ -216,3 +220,11 @@ def test_a_connection_that_just_ends_says_nothing(name: str) -> None:
 def test_a_refusal_says_what_to_do(name: str, text: str, what: str) -> None:
     """As far as that can be known."""
     assert what in str(refusal(name, text, topic="zones", servers=_SERVERS))
+
+
+def test_the_page_on_drivers_tells_what_is_pinned_and_what_is_set() -> None:
+    """Whoever reads it knows which options are refused, and which are ours."""
+    page = Path(__file__).parents[2] / "docs" / "reference" / "drivers.md"
+    text = page.read_text(encoding="utf-8")
+    for name in {*_config._PINNED, *_config._DEFAULTS} - _NO_NEWS:
+        assert f"`{name}`" in text, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -253,3 +254,37 @@ def test_a_healthy_connection_is_described_in_one_line() -> None:
     assert connection_line("b:1", "zones", Seen(partitions=frozenset({0, 1}))) == (
         "connected to b:1; 'zones' has 2 partitions"
     )
+
+
+# Documentation
+
+_DOCS = Path(__file__).parents[2] / "docs"
+
+
+def _told() -> list[str]:
+    """Return what every cause says, for some server and topic."""
+    arguments = {"servers": _SERVERS, "topic": "zones", "told": "", "option": "o", "name": "n"}
+    functions = [getattr(causes, name) for name in causes.__all__]
+    return [
+        function(*(arguments[name] for name in inspect.signature(function).parameters)).what
+        for function in functions
+        if inspect.isfunction(function) and function is not causes.one_line
+    ]
+
+
+def test_how_to_secure_tells_what_to_check() -> None:
+    """Whatever the health says about a connection, a login or a right, the page has it."""
+    page = (_DOCS / "how-to" / "secure.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ")[0].strip("| ") for line in page.splitlines() if line.startswith("| ")]
+    told = [what for what in _told() if "record is" not in what and " answers n" not in what]
+    assert len(told) >= 13
+    for what in told:
+        assert any(row in what for row in rows[1:]), what
+    for row in rows[1:]:
+        assert any(row in what for what in told), row
+
+
+def test_every_cause_says_what_to_do() -> None:
+    """It names a setting, a right or a question."""
+    for what in _told():
+        assert any(hint in what for hint in ("kafka.", "grant", "?", "answers", "damaged")), what

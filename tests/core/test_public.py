@@ -23,19 +23,29 @@ PUBLIC = (
     "filesync.transport",
 )
 
-#: Needs the driver.
-ADAPTERS = ("filesync_confluent_kafka", "filesync_confluent_kafka.embedded")
+#: By module, the transport that an environment must promise for it.
+ADAPTERS = {
+    "filesync_confluent_kafka": "confluent-kafka",
+    "filesync_confluent_kafka.embedded": "confluent-kafka",
+    "filesync_kafka_python": "kafka-python",
+}
 
 #: They pass on what others define.
-RE_EXPORTING = ("filesync", "filesync.runtime", "filesync.testing", "filesync_confluent_kafka")
+RE_EXPORTING = (
+    "filesync",
+    "filesync.runtime",
+    "filesync.testing",
+    "filesync_confluent_kafka",
+    "filesync_kafka_python",
+)
 
 
-@pytest.fixture(name="module", params=PUBLIC + ADAPTERS)
+@pytest.fixture(name="module", params=(*PUBLIC, *ADAPTERS))
 def _module(request: pytest.FixtureRequest) -> ModuleType:
     name: str = request.param
     promised = os.environ.get("FILESYNC_TRANSPORTS", "memory").split(",")
-    if name in ADAPTERS and "confluent-kafka" not in promised:
-        pytest.skip("this environment does not promise confluent-kafka")
+    if name in ADAPTERS and ADAPTERS[name] not in promised:
+        pytest.skip(f"this environment does not promise {ADAPTERS[name]}")
     return importlib.import_module(name)
 
 

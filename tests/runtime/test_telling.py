@@ -219,3 +219,16 @@ def test_the_command_line_logs_to_standard_error(
     assert out == ""
     (line,) = err.splitlines()
     assert fields(line)["event"] == "invalid"
+
+
+@pytest.mark.parametrize(("level", "shown"), [("info", False), ("DEBUG", True)])
+def test_what_a_driver_logs_is_shown_for_debugging_only(
+    root_logger: logging.Logger, capsys: pytest.CaptureFixture[str], level: str, *, shown: bool
+) -> None:
+    """It logs each attempt to reach a broker; what that means is told once, by an outcome."""
+    configure_logging(level)
+    logging.getLogger("kafka.net.manager").error("Connection failed")
+    logging.getLogger("filesync.kafka_python").error("ours")
+    _, err = capsys.readouterr()
+    assert ("Connection failed" in err) is shown
+    assert "ours" in err

@@ -44,9 +44,16 @@ class LogfmtFormatter(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Write the records of this process, from *level* on, to standard error."""
+    """
+    Write the records of filesync, from *level* on, to standard error.
+
+    At ``debug`` those of other libraries too. Otherwise not: a driver logs
+    each of its attempts, and what they mean is told once, by an outcome.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LogfmtFormatter())
+    if level.upper() != "DEBUG":
+        handler.addFilter(logging.Filter("filesync"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
