@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
 from filesync.testing import (
-    Log,
     MemoryBroker,
     MemoryTransport,
     OpenTransport,
@@ -41,6 +40,8 @@ class TestMemory(TransportContract):
 class TestConfluentKafka(TransportContract):
     """The adapter for confluent-kafka."""
 
+    outages = 2  # Each costs it a second; tests/kafka has them all.
+
     @pytest.fixture(name="log")
     def _log(self, broker: EmbeddedLog) -> EmbeddedLog:
         return broker
@@ -51,15 +52,24 @@ class TestConfluentKafka(TransportContract):
     ) -> OpenTransport:
         return partial(open_on, broker)
 
-    def test_a_topic_that_was_recreated_is_another_one(
-        self, log: Log, open_transport: OpenTransport
-    ) -> None:
-        """It is told, where topics have ids."""
-        if not cast("EmbeddedLog", log).tells_topic_ids:
-            pytest.skip("this environment does not promise topic ids: its librdkafka is too old")
-        super().test_a_topic_that_was_recreated_is_another_one(log, open_transport)
 
-    def test_a_partition_that_is_added_is_found(
-        self, log: Log, open_transport: OpenTransport
-    ) -> None:
-        """See test_confluent_plain_broker: this one would create the topic anew, and say so."""
+@pytest.mark.skipif(
+    not (
+        is_promised("kafka-python", "kafka") and is_promised("confluent-kafka", "confluent_kafka")
+    ),
+    reason="this environment does not promise kafka-python and an embedded broker",
+)
+class TestKafkaPython(TransportContract):
+    """The adapter for kafka-python."""
+
+    outages = 2
+
+    @pytest.fixture(name="log")
+    def _log(self, old_broker: EmbeddedLog) -> EmbeddedLog:
+        return old_broker
+
+    @pytest.fixture(name="open_transport")
+    def _open_transport(
+        self, old_broker: EmbeddedLog, open_python_on: Callable[[EmbeddedLog, str], Transport]
+    ) -> OpenTransport:
+        return partial(open_python_on, old_broker)

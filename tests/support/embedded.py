@@ -100,6 +100,7 @@ class EmbeddedLog:
     Attributes:
         address: ``host:port``.
         tells_topic_ids: False before librdkafka 2.16.
+        adds_partitions: False where there are ids: `add_partitions` makes another topic.
 
     Args:
         group: Whose offsets `told` returns.
@@ -115,6 +116,7 @@ class EmbeddedLog:
         #: Topics of which the producer knows all partitions.
         self._known: set[str] = set()
         self.tells_topic_ids = topic_ids and self._elect_controller()
+        self.adds_partitions = not self.tells_topic_ids
 
     def close(self) -> None:
         """End the broker; everything is forgotten."""

@@ -198,8 +198,11 @@ class MemoryTransport:
         self._health = Health(up=False, cause="not started")
 
     def start(self) -> None:
-        """Begin; nothing can be wrong with the configuration."""
-        self._started = True
+        """Begin, once; nothing can be wrong with the configuration."""
+        with self._broker.changed:
+            if self._started or self._closed:
+                raise TransportError("a transport is started once")
+            self._started = True
 
     def poll(self, timeout: float, max_records: int, wanted: Matcher) -> Polled:
         """Return what is there; wait for it at most *timeout* seconds."""
@@ -226,7 +229,7 @@ class MemoryTransport:
     def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> OffsetsResult:
         """Store *offsets* in `MemoryBroker.committed`."""
         with self._broker.changed:
-            if self._closed or not self._broker.up:
+            if self._closed or not (self._started and self._broker.up):
                 return OffsetsResult(error=self.health().cause)
             topic = self._broker.find(self._topic)
             known = 0 if topic is None else len(topic.partitions)

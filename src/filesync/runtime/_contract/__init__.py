@@ -15,23 +15,47 @@ should be opened so that it looks about every second.
 
         @pytest.fixture
         def open_transport(self, log: Log) -> Iterator[OpenTransport]: …
+
+What the log cannot do it says itself: see `Log`.
 """
 
 from __future__ import annotations
 
+from filesync.runtime._contract._lifecycle import LifecyclePart
+from filesync.runtime._contract._log import Log
+from filesync.runtime._contract._matching import MatchingPart
+from filesync.runtime._contract._offsets import OffsetsPart
 from filesync.runtime._contract._partitions import PartitionsPart
 from filesync.runtime._contract._positions import PositionsPart
-from filesync.runtime._contract._reader import Log, OpenTransport, Reader
+from filesync.runtime._contract._ranges import RangesPart
+from filesync.runtime._contract._reader import OpenTransport, Reader
 from filesync.runtime._contract._records import RecordsPart
+from filesync.runtime._contract._recreated import RecreatedPart
+from filesync.runtime._contract._undecodable import UndecodablePart
 from filesync.runtime._contract._waiting import WaitingPart
+from filesync.runtime._contract._weather import WeatherPart
 
 __all__ = ["Log", "OpenTransport", "Reader", "TransportContract"]
 
 
-class TransportContract(PartitionsPart, PositionsPart, RecordsPart, WaitingPart):
+class TransportContract(
+    RecordsPart,
+    UndecodablePart,
+    MatchingPart,
+    PositionsPart,
+    RangesPart,
+    PartitionsPart,
+    RecreatedPart,
+    OffsetsPart,
+    WaitingPart,
+    WeatherPart,
+    LifecyclePart,
+):
     """
     Subclass it, and give it the fixtures ``log`` and ``open_transport``.
 
     Attributes:
         patience: Seconds to wait for what must come.
+        outages: How often the broker goes and comes where that is all a test
+            is about.
     """

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from filesync._model import TopicPartition
-from filesync.runtime._contract._reader import Beside, Log, OpenTransport, Part, new_topic, publish
-from filesync.transport import OutOfRange
+from filesync.exceptions import TransportError
+from filesync.runtime._contract._log import Log, new_topic, publish
+from filesync.runtime._contract._reader import OpenTransport, Part
 
 __all__ = ["PositionsPart"]
 
@@ -44,13 +47,51 @@ class PositionsPart(Part):
         reader.read_on(3)
         assert reader.positions == {TopicPartition(topic, 0): 2, TopicPartition(topic, 1): 2}
 
+        publish(log, topic, 1, partition=1, first=2)  # It is still read.
+        reader.read_on(4)
+
+    def test_partitions_are_assigned_together_each_at_its_own_position(
+        self, log: Log, open_transport: OpenTransport
+    ) -> None:
+        """As a journal has them: one at its start, one amid, one at its end."""
+        topic = new_topic(log, 3)
+        for partition in range(3):
+            publish(log, topic, 4, partition=partition)
+        reader = self.start(open_transport, topic)
+        reader.until(lambda: len(reader.found) >= 3)
+
+        reader.transport.assign(
+            {TopicPartition(topic, partition): 2 * partition for partition in range(3)}
+        )
+        reader.read_on(6)
+
+        assert [reader.offsets(partition) for partition in range(3)] == [[0, 1, 2, 3], [2, 3], []]
+
+    def test_assigning_nothing_changes_nothing(
+        self, log: Log, open_transport: OpenTransport
+    ) -> None:
+        """Before anything is assigned, and afterwards."""
+        topic = new_topic(log)
+        publish(log, topic, 2)
+        reader = self.start(open_transport, topic)
+        reader.transport.assign({})
+        reader.until(lambda: reader.found)
+        reader.transport.assign({})
+        reader.poll(0.1)
+        assert not reader.records
+
+        reader.assign_all(1)
+        reader.read_on(2)
+        reader.transport.assign({})
+        publish(log, topic, 1, first=2)
+        reader.read_on(3)
+
     def test_assigning_again_goes_back(self, log: Log, open_transport: OpenTransport) -> None:
         """What was fetched in advance is not delivered; other partitions go on."""
         topic = new_topic(log, 2)
         for partition in (0, 1):
             publish(log, topic, 40, partition=partition)
-        reader = self.start(open_transport, topic)
-        reader.assign_all(2)
+        reader = self.read(open_transport, topic, 2)
         reader.until(lambda: any(record.source.partition == 0 for record in reader.records))
 
         for back in (3, 0, 35):
@@ -59,48 +100,43 @@ class PositionsPart(Part):
             reader.transport.assign({TopicPartition(topic, 0): back})
             reader.poll(max_records=10)
             reader.until(lambda: reader.positions.get(TopicPartition(topic, 0)) == 40)
-            offsets = [each.offset for each in reader.records if each.source.partition == 0]
-            assert offsets == list(range(back, 40))
+            assert reader.offsets(0) == list(range(back, 40))
         reader.until(lambda: reader.positions.get(TopicPartition(topic, 1)) == 40)
-        offsets = [each.offset for each in reader.records if each.source.partition == 1]
-        assert offsets == list(range(40))
+        assert reader.offsets(1) == list(range(40))
 
-    def test_a_position_beyond_the_log_is_told(
+    def test_the_last_of_several_assignments_holds(
         self, log: Log, open_transport: OpenTransport
     ) -> None:
-        """The partition can be read after it was assigned again, and others always."""
-        topic = new_topic(log, 2)
-        stray = TopicPartition(topic, 0)
-        for partition in (0, 1):
-            publish(log, topic, 2, partition=partition)
-        reader = self.start(open_transport, topic)
-        reader.until(lambda: len(reader.found) >= 2)
-
-        reader.transport.assign({stray: 1000, TopicPartition(topic, 1): 0})
-        reader.until(lambda: reader.told(OutOfRange) and len(reader.records) >= 2)
-        assert reader.told(OutOfRange) == [OutOfRange(source=stray, position=1000, start=0, end=2)]
-        assert stray not in reader.positions
-
-        reader.transport.assign({stray: 1})
-        reader.read_on(3)
-        assert len(reader.told(OutOfRange)) == 1
-
-    def test_a_position_before_the_log_is_told(
-        self, log: Log, open_transport: OpenTransport
-    ) -> None:
-        """Records that were removed are not passed over in silence."""
+        """No poll was between them: nothing of the earlier ones is read."""
         topic = new_topic(log)
-        stray = TopicPartition(topic, 0)
-        publish(log, topic, 4)
-        log.delete_records(stray, 3)
+        source = TopicPartition(topic, 0)
+        publish(log, topic, 10)
         reader = self.start(open_transport, topic)
+        reader.until(lambda: reader.found)
 
-        reader.assign_all(1, position=1)
-        reader.until(lambda: reader.told(OutOfRange))
-        assert reader.told(OutOfRange) == [OutOfRange(source=stray, position=1, start=3, end=4)]
+        for position in (0, 9, 4, 7):
+            reader.transport.assign({source: position})
+        reader.read_on(3)
 
-        reader.transport.assign({stray: 3})
-        reader.read_on(1)
+        assert reader.offsets() == [7, 8, 9]
+
+    def test_at_the_end_only_what_is_published_later_arrives(
+        self, log: Log, open_transport: OpenTransport
+    ) -> None:
+        """Exactly that, from its first record on."""
+        topic = new_topic(log)
+        publish(log, topic, 3)
+        reader = self.start(open_transport, topic)
+        reader.until(lambda: reader.found)
+
+        reader.transport.assign({reader.found[0].source: reader.found[0].end})
+        reader.poll(0.2)
+        assert not reader.records
+        assert len(reader.faults) == 1
+
+        publish(log, topic, 2, first=3)
+        reader.read_on(2)
+        assert reader.offsets() == [3, 4]
 
     def test_only_positions_that_moved_are_told(
         self, log: Log, open_transport: OpenTransport
@@ -108,40 +144,54 @@ class PositionsPart(Part):
         """Neither being assigned nor waiting moves one."""
         topic = new_topic(log, 2)
         publish(log, topic, 1, partition=1)
-        reader = self.start(open_transport, topic)
+        reader = self.read(open_transport, topic, 2)
 
-        reader.assign_all(2)
         reader.read_on(1)
         assert reader.positions == {TopicPartition(topic, 1): 1}
 
-        assert not reader.poll(0.3).positions
+        assert not reader.poll(0.2).positions
 
-    def test_offsets_are_told_to_the_broker(self, log: Log, open_transport: OpenTransport) -> None:
-        """Forwards and backwards: it is the number that counts."""
-        topic = new_topic(log)
-        source = TopicPartition(topic, 0)
-        publish(log, topic, 3)
-        reader = self.start(open_transport, topic)
-        reader.assign_all(1)
-
-        for offset in (3, 1):
-            assert reader.transport.commit_offsets({source: offset}).error is None
-            assert log.told(source) == offset
-
-    def test_offsets_can_be_told_while_a_poll_runs(
+    def test_a_position_below_zero_reads_nothing(
         self, log: Log, open_transport: OpenTransport
     ) -> None:
-        """Another thread does it; neither waits for the other."""
+        """Drivers take -1 and -2 for the end and the start: a jump that nobody asked for."""
         topic = new_topic(log)
-        reader = self.start(open_transport, topic)
-        reader.assign_all(1)
-        source = TopicPartition(topic, 0)
-        errors: list[str | None] = []
+        publish(log, topic, 2)
+        for position in (-1, -2):
+            reader = self.start(open_transport, topic)
+            reader.until(lambda: reader.found)  # noqa: B023 - called at once
 
-        def tell() -> None:
-            errors.append(reader.transport.commit_offsets({source: 0}).error)
-            reader.transport.wake()
+            with contextlib.suppress(TransportError):
+                reader.transport.assign({TopicPartition(topic, 0): position})
+                reader.poll(0.2)
+            assert not reader.records
 
-        with Beside(tell):
-            reader.until(lambda: errors)
-        assert errors == [None]
+    def test_two_readers_of_one_topic_see_everything(
+        self, log: Log, open_transport: OpenTransport
+    ) -> None:
+        """They share nothing, whatever group they are told under."""
+        topic = new_topic(log, 2)
+        publish(log, topic, 3, partition=0)
+        readers = [self.read(open_transport, topic, 2) for _ in range(2)]
+        publish(log, topic, 3, partition=1)
+
+        for reader in readers:
+            reader.read_on(6)
+            assert (reader.offsets(0), reader.offsets(1)) == ([0, 1, 2], [0, 1, 2])
+
+    def test_the_next_process_goes_on_where_the_last_one_was(
+        self, log: Log, open_transport: OpenTransport
+    ) -> None:
+        """At the position that it was told, not where the driver had read to in advance."""
+        topic = new_topic(log)
+        publish(log, topic, 20)
+        first = self.read(open_transport, topic)
+        first.until(lambda: len(first.records) >= 5, max_records=2)
+        first.transport.close(2)
+
+        second = self.start(open_transport, topic)
+        second.until(lambda: second.found)
+        second.transport.assign(first.positions)
+        second.until(lambda: len(second.records) + len(first.records) >= 20)
+
+        assert first.offsets() + second.offsets() == list(range(20))

@@ -1,4 +1,4 @@
-"""What the contract's tests are written with: a log to steer, a reader that remembers."""
+"""What the contract's tests are written with: a reader that remembers."""
 
 # ruff: noqa: S101 - these are tests: they assert, and they act.
 
@@ -6,67 +6,18 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Callable
-from typing import Protocol
+from typing import TypeVar
 
 from filesync._model import Headers, Record, TopicPartition
 from filesync.transport import Fault, Matcher, PartitionFound, Polled, Transport
 
-__all__ = [
-    "Beside",
-    "Log",
-    "OpenTransport",
-    "Part",
-    "Reader",
-    "everything",
-    "new_name",
-    "new_topic",
-    "publish",
-]
+__all__ = ["Beside", "OpenTransport", "Part", "Reader", "everything"]
 
 #: Opens a transport on a topic; not started. It is closed when the test ends.
 OpenTransport = Callable[[str], Transport]
 
-
-class Log(Protocol):
-    """A broker that can be steered. Offsets start at 0; what is published is at once readable."""
-
-    def create_topic(self, name: str, partitions: int = 1) -> object:
-        """Create a topic; raise when it exists."""
-
-    def delete_topic(self, name: str) -> object:
-        """Delete a topic."""
-
-    def add_partitions(self, name: str, total: int) -> object:
-        """Let a topic, to which nothing was published, have *total* partitions."""
-
-    def publish(
-        self,
-        topic: str,
-        value: bytes | None,
-        *,
-        key: bytes | None = None,
-        headers: Headers = (),
-        partition: int = 0,
-        timestamp: float | None = None,
-    ) -> object:
-        """Append a record; return when it is in the log."""
-
-    def publish_undecodable(self, topic: str) -> object:
-        """Append to partition 0 a record with a header name that is not UTF-8."""
-
-    def delete_records(self, source: TopicPartition, before: int) -> object:
-        """Remove the records below offset *before*."""
-
-    def stop(self) -> object:
-        """Go away."""
-
-    def start(self) -> object:
-        """Come back, with everything that was there."""
-
-    def told(self, source: TopicPartition) -> int | None:
-        """Return what the transport under test told of *source*."""
+_Kind = TypeVar("_Kind", bound=Fault)
 
 
 def everything(_key: bytes | None, _headers: Headers) -> bool:
@@ -98,7 +49,7 @@ class Reader:
     @property
     def found(self) -> list[PartitionFound]:
         """The partitions that were found, in order."""
-        return [fault for fault in self.faults if isinstance(fault, PartitionFound)]
+        return self.told(PartitionFound)
 
     @property
     def values(self) -> list[bytes | None]:
@@ -116,12 +67,28 @@ class Reader:
         self.faults += polled.faults
         return polled
 
-    def until(self, condition: Callable[[], object], *, wanted: Matcher = everything) -> None:
+    def until(
+        self,
+        condition: Callable[[], object],
+        *,
+        timeout: float = 0.2,
+        max_records: int = 500,
+        wanted: Matcher = everything,
+    ) -> None:
         """Poll until *condition*, which must come within `patience`."""
         deadline = time.monotonic() + self.patience
         while not condition():
             assert time.monotonic() < deadline, f"not within {self.patience:g} s; {self}"
-            self.poll(wanted=wanted)
+            self.poll(timeout, max_records=max_records, wanted=wanted)
+
+    def until_at(self, *ends: int, wanted: Matcher = everything) -> None:
+        """Poll until the position of partition 0 is the first of *ends*, and so on."""
+
+        def reached() -> bool:
+            positions = {source.partition: at for source, at in self.positions.items()}
+            return all(positions.get(partition) == end for partition, end in enumerate(ends))
+
+        self.until(reached, wanted=wanted)
 
     def read_on(self, count: int, *, wanted: Matcher = everything) -> None:
         """Poll until *count* records are here, and see that no more come."""
@@ -136,9 +103,13 @@ class Reader:
             {each.source: each.start if position is None else position for each in self.found}
         )
 
-    def told(self, kind: type[Fault]) -> list[Fault]:
+    def told(self, kind: type[_Kind]) -> list[_Kind]:
         """Return the faults of one kind."""
         return [fault for fault in self.faults if isinstance(fault, kind)]
+
+    def offsets(self, partition: int = 0) -> list[int]:
+        """Return the offsets of the records of one partition, in the order of arrival."""
+        return [each.offset for each in self.records if each.source.partition == partition]
 
     def __str__(self) -> str:
         return (
@@ -147,29 +118,11 @@ class Reader:
         )
 
 
-def new_name() -> str:
-    """Return a name for a topic that nobody has used."""
-    return f"contract-{uuid.uuid4().hex}"
-
-
-def new_topic(log: Log, partitions: int = 1) -> str:
-    """Create a topic; return its name."""
-    name = new_name()
-    log.create_topic(name, partitions)
-    return name
-
-
-def publish(log: Log, topic: str, count: int, *, partition: int = 0) -> None:
-    """Publish so many records, with their offsets as values."""
-    for number in range(count):
-        log.publish(topic, b"%d" % number, partition=partition)
-
-
 class Beside:
     """Does something in another thread a moment after the block was entered."""
 
-    def __init__(self, work: Callable[[], object]) -> None:
-        self._timer = threading.Timer(0.1, work)
+    def __init__(self, work: Callable[[], object], *, after: float = 0.1) -> None:
+        self._timer = threading.Timer(after, work)
 
     def __enter__(self) -> None:
         self._timer.start()
@@ -184,12 +137,21 @@ class Part:
 
     Attributes:
         patience: Seconds to wait for what must come.
+        outages: How often the broker goes and comes where that is all a test
+            is about.
     """
 
     patience = 10.0
+    outages = 5
 
     def start(self, open_transport: OpenTransport, topic: str) -> Reader:
         """Start a transport on *topic*."""
         transport = open_transport(topic)
         transport.start()
         return Reader(transport, self.patience)
+
+    def read(self, open_transport: OpenTransport, topic: str, partitions: int = 1) -> Reader:
+        """Start a transport on *topic*, and let it read *partitions* from their starts."""
+        reader = self.start(open_transport, topic)
+        reader.assign_all(partitions)
+        return reader
