@@ -251,7 +251,7 @@ class Limits:
         chunks_per_file: Of one transfer.
         tracked_chunks: Of all open transfers.
         open_transfers: Transfers of more than one chunk at a time.
-        spool_bytes: Of all chunks that wait on disk.
+        spool_bytes: Of the chunks on disk of all transfers that are not whole yet.
         free_space_bytes: What must stay free on the disk; may be 0.
         remembered: Completed transfers whose late duplicates are known.
         config_bytes: Of one configuration file, since it is parsed whole.

@@ -100,6 +100,23 @@ def test_what_needs_a_look_is_a_warning(
     assert vars(record)["filesync"] is outcome
 
 
+def test_how_many_were_not_logged_is_told_by_whatever_comes_next(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    """The flood may be the last of its kind."""
+    clock = ManualClock(1000)
+    tell = Teller(clock)
+    for offset in range(25):
+        tell(refused(offset))
+    clock.advance(61)
+    tell(ended(Ending.COMMITTED))
+    messages = [record.getMessage() for record in log.records[10:]]
+    assert messages[0] == "malformed: 15 more such record(s) in the last 61 s"
+    assert len(messages) == 2
+    tell(refused(25))
+    assert len(log.records) == 13, "a new window"
+
+
 def test_refused_records_are_few_in_the_log(log: pytest.LogCaptureFixture) -> None:
     """Of each label ten lines a minute, and then how many more there were."""
     clock = ManualClock(1000)

@@ -32,21 +32,28 @@ class Teller:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger = logging.getLogger("filesync")
         self._clock = clock
-        self._windows: dict[str, tuple[float, int]] = {}
+        #: By label: since when, how many, and at which level they are logged.
+        self._windows: dict[str, tuple[float, int, int]] = {}
 
     def __call__(self, outcome: Outcome) -> None:
         """Log *outcome*."""
+        now = self._clock()
+        self._close_windows(now)
         level = logging.INFO if outcome.fine else logging.WARNING
         if isinstance(outcome, RecordRefused):
             level = logging.DEBUG if outcome.fine else logging.WARNING
-            if not self._may_log(outcome.label, level):
+            begun, lines, _ = self._windows.get(outcome.label, (now, 0, level))
+            self._windows[outcome.label] = begun, lines + 1, level
+            if lines >= _LINES:
                 return
         self._logger.log(level, "%s: %s", outcome.label, outcome, extra={"filesync": outcome})
 
-    def _may_log(self, label: str, level: int) -> bool:
-        now = self._clock()
-        begun, lines = self._windows.get(label, (now, 0))
-        if now - begun >= _WINDOW:
+    def _close_windows(self, now: float) -> None:
+        """Tell, of each label whose time is over, how many were not logged."""
+        for label, (begun, lines, level) in list(self._windows.items()):
+            if now - begun < _WINDOW:
+                continue
+            del self._windows[label]
             if lines > _LINES:
                 self._logger.log(
                     level,
@@ -55,6 +62,3 @@ class Teller:
                     lines - _LINES,
                     now - begun,
                 )
-            begun, lines = now, 0
-        self._windows[label] = begun, lines + 1
-        return lines < _LINES
