@@ -47,7 +47,7 @@ from filesync._outcomes import (
     RecordRefused,
 )
 from filesync._plan import Plan, PlanResult
-from filesync._reading import Reading
+from filesync._reading import Reading, in_order
 from filesync._settings import Settings, Start
 from filesync._shutdown import Shutdown, Step
 from filesync._stats import Stats
@@ -221,11 +221,10 @@ class Engine:
     def _batch(self, event: fx.BatchPolled) -> None:
         at, polled = event.at, event.polled
         self._stuck.read_on()
-        # What is read behind an unreadable record must know of it.
-        holes = [fault for fault in polled.faults if isinstance(fault, Unreadable)]
-        for hole in holes:
-            self._fault(hole)
-        for record in polled.records:
+        for record in in_order(polled):
+            if isinstance(record, Unreadable):
+                self._fault(record)
+                continue
             steps = self._intake.take(record, at)
             for step in steps:
                 if isinstance(step, fx.AppendChunk):
@@ -237,7 +236,7 @@ class Engine:
         self._counters["records"] += len(polled.records)
         self._counters["passed_over"] += polled.passed_over
         for fault in polled.faults:
-            if fault not in holes:
+            if not isinstance(fault, Unreadable):
                 self._fault(fault)
         if polled.positions or polled.faults:
             self._alarms.ensure(Alarm.SAVE_POSITIONS, at + _SAVE_POSITIONS_AFTER)

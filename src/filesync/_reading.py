@@ -7,18 +7,20 @@ decided where to read on, and the ledger is told when a log starts anew.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from attrs import define, field
 
 from filesync._assembler import Assembler
 from filesync._catchup import CatchUp
 from filesync._effects import Assign, Report, SaveJournal
 from filesync._keeper import Keeper
-from filesync._model import TopicPartition
+from filesync._model import Record, TopicPartition
 from filesync._positions import Positions
 from filesync._resume import resume
-from filesync.transport import OutOfRange, PartitionFound
+from filesync.transport import OutOfRange, PartitionFound, Polled, Unreadable
 
-__all__ = ["Reading"]
+__all__ = ["Reading", "in_order"]
 
 
 @define
@@ -75,3 +77,26 @@ class Reading:
         if resumed.told is not None:
             effects.append(Report(resumed.told))
         return [*effects, Assign({source: resumed.position})]
+
+
+def in_order(polled: Polled) -> Iterator[Record | Unreadable]:
+    """
+    Yield the records, and among them, in the order of offsets, those that could not be read.
+
+    What is read behind a hole must know of it, and what came before must not:
+    what becomes of them would depend on which records came in one poll.
+    """
+    holes: dict[TopicPartition, list[Unreadable]] = {}
+    for fault in polled.faults:
+        if isinstance(fault, Unreadable):
+            holes.setdefault(fault.source, []).append(fault)
+    for ahead in holes.values():
+        ahead.sort(key=lambda hole: hole.offset, reverse=True)
+    for record in polled.records:
+        if holes:
+            ahead = holes.get(record.source, [])
+            while ahead and ahead[-1].offset < record.offset:
+                yield ahead.pop()
+        yield record
+    for source in sorted(holes):
+        yield from reversed(holes[source])

@@ -12,14 +12,35 @@ import pytest
 import support
 from support.host import Host
 from support.kafka import KafkaBroker
+from support.promises import is_promised
+
+#: By its name in the settings, a driver's package.
+_PACKAGES = {"confluent-kafka": "confluent_kafka", "kafka-python": "kafka"}
 
 Send = Callable[..., None]
 
 
+@pytest.fixture(name="driver", params=_PACKAGES)
+def _driver(request: pytest.FixtureRequest) -> str:
+    """Return the driver that filesync reads with: each in turn, unless a test names some."""
+    name: str = request.param
+    if not is_promised(name, _PACKAGES[name]):
+        pytest.skip(f"this environment does not promise {name}")
+    return name
+
+
+@pytest.fixture(name="quiet")
+def _quiet() -> str:
+    """Return how long the host waits after a change: as long as in production."""
+    return "5s"
+
+
 @pytest.fixture(name="host")
-def _host(tmp_path: Path, kafka_broker: KafkaBroker, topic: str) -> Iterator[Host]:
+def _host(
+    tmp_path: Path, kafka_broker: KafkaBroker, topic: str, driver: str, quiet: str
+) -> Iterator[Host]:
     """Return a host on a topic of its own; it is not started yet."""
-    host = Host(tmp_path / "host", kafka_broker.bootstrap, topic)
+    host = Host(tmp_path / "host", kafka_broker.bootstrap, topic, driver=driver, quiet=quiet)
     yield host
     host.close()
 

@@ -20,13 +20,24 @@ LIST_BYTES = 100_000_000
 CONFIG = b"# \xc3\xa9t\xc3\xa9\nworkers: 2\nrpz: [block.rpz]\n"
 OLD = b"the bytes before\n"
 
+_HEADERS = ("files-name", "file-name")
+_ORDERS = ("in-order", "reversed", "shuffled")
+
 
 def _commit_time(host: Host, name: str) -> float:
     return (host.files_dir / name).stat().st_ctime
 
 
-@pytest.mark.parametrize("order", ["in-order", "reversed", "shuffled"])
-@pytest.mark.parametrize("header", ["files-name", "file-name"])
+#: Every header and order with one driver; each of them once with the other.
+_VARIANTS = [
+    *[("confluent-kafka", header, order) for header in _HEADERS for order in _ORDERS],
+    ("kafka-python", "files-name", "in-order"),
+    ("kafka-python", "file-name", "reversed"),
+    ("kafka-python", "file-name", "shuffled"),
+]
+
+
+@pytest.mark.parametrize(("driver", "header", "order"), _VARIANTS, indirect=["driver"])
 def test_a_block_list_and_a_configuration_end_in_one_reload(
     host: Host, send: Send, header: str, order: str
 ) -> None:
@@ -71,7 +82,7 @@ def test_a_block_list_alone_ends_in_one_renew(host: Host, send: Send) -> None:
     assert not host.ledger().needs
 
 
-@pytest.mark.parametrize("order", ["in-order", "reversed", "shuffled"])
+@pytest.mark.parametrize("order", _ORDERS)
 def test_a_chunked_configuration_is_checked_as_a_whole(host: Host, send: Send, order: str) -> None:
     """Chunks that end in the middle of a UTF-8 character: the joined file is what counts."""
     host.start()

@@ -20,6 +20,12 @@ CHUNK = 64 * 1024
 COUNT = 40
 
 
+@pytest.fixture(name="quiet")
+def _quiet() -> str:
+    """Return a short one: most of these tests end with the action."""
+    return "1s"
+
+
 @pytest.fixture(name="block_list")
 def _block_list() -> bytes:
     """Return a file of `COUNT` chunks."""
@@ -52,12 +58,12 @@ def test_the_receiver_is_started_before_the_broker(
 
 
 def test_the_receiver_is_started_before_the_topic_exists(
-    tmp_path: Path, kafka_broker: KafkaBroker
+    tmp_path: Path, kafka_broker: KafkaBroker, driver: str
 ) -> None:
     """It waits, says why, creates nothing, and goes on by itself."""
     kafka_broker.start()
     name = f"later-{tmp_path.name}"
-    host = Host(tmp_path / "host", kafka_broker.bootstrap, name)
+    host = Host(tmp_path / "host", kafka_broker.bootstrap, name, driver=driver)
     try:
         host.start()
         (health,) = host.wait_for("health_changed")
@@ -120,6 +126,7 @@ def test_the_receiver_is_killed_20_times_in_the_middle_of_a_transfer(
     assert host.names() == ["block.rpz"], "nothing is left of the killed ones"
 
 
+@pytest.mark.parametrize("quiet", ["5s"])
 def test_the_receiver_is_killed_between_commit_and_renew(host: Host, send: Send) -> None:
     """The need is in the journal: the next process renews, and does not commit again."""
     host.start()

@@ -14,6 +14,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from filesync._ledger import Ledger, decode, replay
@@ -39,13 +40,30 @@ class Host:
     """
     One resolver's host.
 
+    Args:
+        folder: A directory of its own.
+        address: Of a broker.
+        topic: What it reads.
+        driver: With which driver.
+        hostname: Whose records are its own.
+        quiet: From the last change to the action.
+        options: What the driver is told besides.
+
     Attributes:
         files_dir: Where files arrive.
         process: The running filesync, if any.
     """
 
     def __init__(
-        self, folder: Path, address: str, topic: str, *, hostname: str = "ns1", quiet: str = "5s"
+        self,
+        folder: Path,
+        address: str,
+        topic: str,
+        *,
+        driver: str = "confluent-kafka",
+        hostname: str = "ns1",
+        quiet: str = "5s",
+        options: Mapping[str, object] | None = None,
     ) -> None:
         self.files_dir = folder / "files"
         self.files_dir.mkdir(parents=True)
@@ -66,8 +84,9 @@ class Host:
             f"  topic: {topic}\n"
             f"  server: {address}\n"
             f"  files-dir: {self.files_dir}\n"
+            f"  options: {json.dumps({driver: dict(options or {})})}\n"
             "filesync:\n"
-            "  driver: confluent-kafka\n"
+            f"  driver: {driver}\n"
             f"  schedule: {{quiet: {quiet}}}\n"
             "  daemon:\n"
             "    adapter: command\n"
