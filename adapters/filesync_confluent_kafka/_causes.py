@@ -40,6 +40,9 @@ def suspicion(name: str, text: str, servers: str) -> Cause | None:
             return _authentication(told)
         case "_SSL" if "mismatch" in lowered:
             return causes.name_mismatch(told)
+        case "_SSL" if "certificate verify failed" in lowered:
+            # What follows is a guess, in the driver's words for our settings.
+            return causes.certificate_unfit(told.partition(": broker certificate")[0])
         case "_SSL":
             return causes.certificate_untrusted(told)
         case "_TRANSPORT" if "ssl alert" in lowered:
@@ -56,7 +59,7 @@ def suspicion(name: str, text: str, servers: str) -> Cause | None:
 
 def _authentication(told: str) -> Cause:
     lowered = told.lower()
-    if "credentials" in lowered:
+    if "credentials" in lowered or "password" in lowered:
         return causes.credentials_refused(told)
     if lowered.rstrip().endswith("supported mechanisms:"):
         return causes.no_login_there(told)

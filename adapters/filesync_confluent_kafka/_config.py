@@ -35,7 +35,7 @@ _MIB = 1024 * 1024
 _DEFAULTS: Config = {
     # Half the delay after a reconnect; less would be 20 connects a second
     # while no broker can be had, whatever the upper bound says.
-    "reconnect.backoff.ms": 1000,
+    "reconnect.backoff.ms": 1200,
     "reconnect.backoff.max.ms": 2000,
     # A full queue stops fetching for that long; its default costs three quarters of the rate.
     "fetch.queue.backoff.ms": 5,

@@ -36,7 +36,7 @@ from filesync_confluent_kafka._asking import AdminAsker
 from filesync_confluent_kafka._causes import refusal, suspicion, text_of
 from filesync_confluent_kafka._clients import LOGGER, Clients, open_clients
 from filesync_confluent_kafka._records import Haul, take
-from filesync_kafka_common.causes import Cause
+from filesync_kafka_common.causes import Cause, closed_at_once, closed_during_login
 from filesync_kafka_common.discovery import Discovery
 from filesync_kafka_common.secrets import fingerprint
 from filesync_kafka_common.weather import Layer, Weather
@@ -51,6 +51,9 @@ _SHORT_SLICE = 0.01
 
 #: Seconds between two looks at whether a password or certificate was replaced.
 _RENEW_EVERY = 5.0
+
+#: Times that no broker could be had, without a word why, after which they seem to close on us.
+_GOODBYES = 2
 
 #: Seconds that the old clients have to end.
 _RENEW_TIMEOUT = 1.0
@@ -81,6 +84,8 @@ class ConfluentKafkaTransport:
         self._positions: dict[TopicPartition, int] = {}
         self._strays: set[TopicPartition] = set()
         self._ends: dict[TopicPartition, int] = {}
+        self._goodbyes = 0
+        self._explained = False
         self._fatal: str | None = None
         self._woken = False
         self._closed = False
@@ -149,6 +154,8 @@ class ConfluentKafkaTransport:
         for source, position in positions.items():
             if source.topic != self._topic or position < 0:
                 raise TransportError(f"cannot read {source} from {position}")
+        if not positions:
+            return  # The driver would take a second for it.
         # `seek` fails after an error, and would leave what was fetched in the queue.
         fresh = {
             source: DriverPartition(source.topic, source.partition, position)
@@ -246,15 +253,17 @@ class ConfluentKafkaTransport:
         self.assign(positions)
 
     def _polled(self, consumer: Consumer, haul: Haul) -> Polled:
-        at_end = self._heed(haul)
-        if at_end or haul.records or haul.passed_over:
+        if haul.records or haul.passed_over or any(map(_is_end, haul.errors)):
             self._weather.clear(Layer.READING)
+        # Afterwards: what is refused behind the last record is told once only.
+        at_end = self._heed(haul)
         moved = {
             source: offset
             for source, offset in at_end.items()
             if offset != self._positions.get(source)
         }
         self._positions.update(moved)
+        moved.update(self._pass_over_damaged(haul))
         moved.update(self._moved(consumer))
         return Polled(
             records=haul.records,
@@ -289,12 +298,43 @@ class ConfluentKafkaTransport:
                 self._fatal = text_of(error)
             elif name == "_AUTO_OFFSET_RESET":
                 self._stray(partition, offset)
+            elif name == "_BAD_MSG" and offset is not None and offset >= 0:
+                pass  # See `_pass_over_damaged`.
             elif name == "GROUP_AUTHORIZATION_FAILED":
                 # Reading needs no group; who tells offsets hears of it.
                 LOGGER.debug("no right on the group: %s", error.str())
             else:
                 self._trouble_reading(error)
         return at_end
+
+    def _pass_over_damaged(self, haul: Haul) -> dict[TopicPartition, int]:
+        """
+        Go on behind the batches of *haul* that are damaged; return where.
+
+        The driver would read one again for ever. Nor does it find its end: what
+        it took out of it, or behind it, may be anything.
+        """
+        moved: dict[TopicPartition, int] = {}
+        for error, partition, base in haul.errors:
+            source = self._sources[partition]
+            if error.name() != "_BAD_MSG" or base is None or base < 0 or source in moved:
+                continue
+            before = [
+                record.offset + 1
+                for record in haul.records
+                if record.source == source and record.offset < base
+            ]
+            offset = max(base, self._positions[source], *before)
+            haul.records = [
+                record
+                for record in haul.records
+                if record.source != source or record.offset < offset
+            ]
+            why = f"it is damaged in the log, or was on its way: {text_of(error)}"
+            haul.faults.append(Unreadable(source=source, offset=offset, why=why))
+            moved[source] = offset + 1
+        self.assign(moved)
+        return moved
 
     def _readable(self) -> list[DriverPartition]:
         return [each for source, each in self._assigned.items() if source not in self._strays]
@@ -338,14 +378,33 @@ class ConfluentKafkaTransport:
             elif error.name() == "_BAD_MSG":
                 self._trouble_reading(error)
             elif error.name() == "_ALL_BROKERS_DOWN":
-                self._weather.all_failed()
+                self._all_down()
             else:
+                self._explained = True
                 why = suspicion(error.name(), error.str(), self._servers)
                 self._weather.connection_failed(why)
         except Exception:  # noqa: BLE001 - were it raised, records in hand would be lost
             LOGGER.debug("an error could not be told", exc_info=True)
 
+    def _all_down(self) -> None:
+        """
+        Heed that no broker can be had.
+
+        Of connections that are closed on it at once the driver says no more.
+        Once connected, settings are right, and the same words mean an outage.
+        """
+        self._goodbyes += 1
+        if self._goodbyes >= _GOODBYES and not self._explained and not self._sources:
+            protocol = self._settings.kafka.security_protocol
+            guess = closed_during_login if protocol.authenticated else closed_at_once
+            self._weather.connection_failed(guess(self._servers))
+        self._weather.all_failed()
+
     def _on_admin_error(self, error: KafkaError) -> None:
         # That its connection was closed means nothing; why it failed may.
         if error.name() != "_ALL_BROKERS_DOWN":
             self._on_error(error)
+
+
+def _is_end(error: tuple[KafkaError, int, int | None]) -> bool:
+    return error[0].name() == "_PARTITION_EOF"

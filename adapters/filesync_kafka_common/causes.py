@@ -11,6 +11,7 @@ from attrs import frozen
 __all__ = [
     "Cause",
     "certificate_refused",
+    "certificate_unfit",
     "certificate_untrusted",
     "closed_at_once",
     "closed_during_login",
@@ -92,6 +93,15 @@ def closed_at_once(servers: str) -> Cause:
 def certificate_untrusted(told: str) -> Cause:
     """The broker's certificate is not signed by whom we trust."""
     return Cause("the broker's certificate is not accepted: check kafka.ca-file", told)
+
+
+def certificate_unfit(told: str) -> Cause:
+    """Either of these two; which one is not said."""
+    return Cause(
+        "the broker's certificate is not accepted: check kafka.ca-file, "
+        "and that kafka.server is a name in the certificate",
+        told,
+    )
 
 
 def name_mismatch(told: str) -> Cause:

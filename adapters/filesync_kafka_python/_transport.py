@@ -62,6 +62,9 @@ _REST = 1.0
 #: Seconds between two looks at whether a password or certificate was replaced.
 _RENEW_EVERY = 5.0
 
+#: Seconds after which clients that were never let in are opened anew: more often costs too much.
+_DENIED_FOR = 15.0
+
 #: Seconds without any broker after which the clients are opened anew: brokers may have moved.
 _TOO_LONG_DOWN = 60.0
 
@@ -130,7 +133,9 @@ class KafkaPythonTransport:
         self._problems: deque[BaseException] = deque(maxlen=_REMEMBERED)
         self._ear = Ear(self._problems.append)
         self._goodbyes = 0
+        self._heard: BaseException | None = None
         self._denied = False
+        self._named = False
         self._clients: _Clients | None = None
         self._discovery: Discovery | None = None
         self._assigned: dict[TopicPartition, DriverPartition] = {}
@@ -143,6 +148,7 @@ class KafkaPythonTransport:
         self._closed = False
         self._fingerprint = b""
         self._renew_at = 0.0
+        self._opened_at = 0.0
         self._fair_at = 0.0
 
     def start(self) -> None:
@@ -158,7 +164,7 @@ class KafkaPythonTransport:
         check_packages()
         self._fingerprint = fingerprint(self._settings)
         self._clients = self._open()
-        self._fair_at = time.monotonic()
+        self._opened_at = self._fair_at = time.monotonic()
         self._discovery = Discovery(
             self._asker(self._clients),
             self._topic,
@@ -287,7 +293,9 @@ class KafkaPythonTransport:
         try:
             present = fingerprint(self._settings)
             too_long = now - self._fair_at >= _TOO_LONG_DOWN
-            if present == self._fingerprint and not too_long and not self._denied:
+            let_in = self._fair_at > self._opened_at
+            denied = self._denied and (let_in or now - self._opened_at >= _DENIED_FOR)
+            if present == self._fingerprint and not too_long and not denied:
                 return
             fresh = self._open()
         except TransportError:
@@ -295,6 +303,7 @@ class KafkaPythonTransport:
             LOGGER.debug("cannot renew the connection", exc_info=True)
             return
         self._fingerprint, self._fair_at, self._denied = present, now, False
+        self._opened_at, self._goodbyes = now, 0
         positions = {source: self._positions[source] for source in self._assigned}
         old, self._clients = self._clients, fresh
         if self._discovery is not None:
@@ -434,19 +443,32 @@ class KafkaPythonTransport:
 
     def _heed_problems(self, discovery: Discovery) -> None:
         if self._weather.fair:
-            self._goodbyes = 0
+            self._goodbyes, self._denied, self._named = 0, False, False
         protocol = self._settings.kafka.security_protocol
         while self._problems:
             problem = self._problems.popleft()
+            if problem is self._heard:
+                continue  # It is logged wherever it passes.
+            self._heard = problem
             why = suspicion(problem, self._servers, encrypted=protocol.encrypted)
-            self._denied = self._denied or is_denial(problem)
+            denied = is_denial(problem)
+            self._named = self._named or denied
             if is_goodbye(problem):
                 self._goodbyes += 1
-                # Once may be a broker that ends, or an idle connection.
-                if why is None and self._goodbyes >= _GOODBYES:
+                # Once may be a broker that ends, or an idle connection; and who
+                # was told the reason one time in three needs no guess.
+                if why is None and self._goodbyes >= _GOODBYES and not self._named:
                     guess = closed_during_login if protocol.authenticated else closed_at_once
                     why = guess(self._servers)
+                    denied = protocol.authenticated
+            if denied and not self._denied:
+                self._denied = True
+                # Clients that were let in before knock without a pause; new ones are calm.
+                self._renew_at = min(self._renew_at, self._opened_at + _RENEW_EVERY)
             self._weather.connection_failed(why)
+            if denied and not self._weather.fair:
+                # All brokers know the same users: no other one would let us in.
+                self._weather.all_failed()
             discovery.hurry()
 
 
