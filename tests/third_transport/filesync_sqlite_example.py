@@ -1,12 +1,12 @@
 """A log in one SQLite file: all of a third party's transport. Every look opens the file anew."""
 
 import json
-import sqlite3
 import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
 from functools import lru_cache
+from sqlite3 import Connection, Error, connect
 
 from filesync import Record, Settings, TopicPartition
 from filesync import transport as t
@@ -38,26 +38,23 @@ class SqliteTransport:
 
     def poll(self, timeout: float, max_records: int, wanted: t.Matcher) -> t.Polled:
         deadline = time.monotonic() + timeout
-        polled = self._look(max_records, wanted)
-        while not (polled.positions or polled.faults or self._woken.is_set()):
-            if (left := deadline - time.monotonic()) <= 0:
-                break
+        while True:
+            polled, left = self._look(max_records, wanted), deadline - time.monotonic()
+            if polled.positions or polled.faults or self._woken.is_set() or left <= 0:
+                self._woken.clear()
+                return polled
             self._woken.wait(min(left, _EVERY))
-            polled = self._look(max_records, wanted)
-        self._woken.clear()
-        return polled
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
         self._check()
         self._positions.update(positions)
 
     def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> t.OffsetsResult:
-        rows = [(source.topic, source.partition, at) for source, at in offsets.items()]
         try:
             with closing(self._open()) as log, log:
-                log.execute("PRAGMA foreign_keys = ON")  # Only partitions that exist are told.
+                rows = [(source.topic, source.partition, at) for source, at in offsets.items()]
                 log.executemany("REPLACE INTO told VALUES (?, ?, ?)", rows)
-        except (sqlite3.Error, TransportError) as exc:
+        except (Error, TransportError) as exc:
             return t.OffsetsResult(error=str(exc))
         return t.OffsetsResult()
 
@@ -74,9 +71,11 @@ class SqliteTransport:
         if self._health.cause in {"not started", "closed"}:
             raise TransportError(f"the transport is {self._health.cause}")
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Connection:
         self._check()
-        return sqlite3.connect(f"file:{self._path}?mode=rw", timeout=2, uri=True)
+        log = connect(f"file:{self._path}?mode=rw", timeout=2, uri=True)
+        log.execute("PRAGMA foreign_keys = ON")  # Only partitions that exist are told.
+        return log
 
     def _look(self, limit: int, wanted: t.Matcher) -> t.Polled:
         try:
@@ -86,7 +85,7 @@ class SqliteTransport:
                 seen = {TopicPartition(self._topic, row[0]): row[1:] for row in rows}
                 faults = self._notice(seen)
                 return t.Polled(faults=faults) if faults else self._read(log, seen, limit, wanted)
-        except sqlite3.Error as exc:
+        except Error as exc:
             self._health = _health(up=False, cause=f"cannot read {self._path}: {exc}")
             return t.Polled()
 
@@ -94,35 +93,29 @@ class SqliteTransport:
         cause = f"{'reading' if seen else 'there is no'} topic {self._topic!r} in {self._path}"
         self._health = _health(up=bool(seen), cause=cause)
         topic_id = next((each[2] for each in seen.values()), self._topic_id)
-        faults: list[t.Fault] = []
-        if not seen:
-            faults += [t.PartitionLost(source=source) for source in sorted(self._found)]
-        elif self._topic_id not in {"", topic_id}:
-            faults.append(t.TopicRecreated(topic=self._topic, topic_id=topic_id))
+        faults: list[t.Fault] = [t.PartitionLost(source=lost) for lost in self._found - seen.keys()]
+        if self._topic_id not in {"", topic_id}:
+            faults = [t.TopicRecreated(topic=self._topic, topic_id=topic_id)]
         if faults:
             self._found, self._positions = set(), {}
         for source in sorted(seen.keys() - self._found):
-            start, end, _ = seen[source]
-            ids = {"topic_id": topic_id, "cluster_id": self._path}
-            faults.append(t.PartitionFound(source=source, start=start, end=end, **ids))
+            extent = dict(zip(("start", "end", "topic_id"), seen[source], strict=True))
+            faults.append(t.PartitionFound(source=source, cluster_id=self._path, **extent))
         self._found, self._topic_id = set(seen), topic_id
         return faults
 
-    def _read(
-        self, log: sqlite3.Connection, seen: _Seen, limit: int, wanted: t.Matcher
-    ) -> t.Polled:
+    def _read(self, log: Connection, seen: _Seen, limit: int, wanted: t.Matcher) -> t.Polled:
         records: list[Record] = []
         faults: list[t.Fault] = []
         moved: dict[TopicPartition, int] = {}
-        refused = 0
+        taken = 0
         for source, at in list(self._positions.items()):
             start, end, topic_id = seen[source]
             if not start <= at <= end:
                 faults.append(t.OutOfRange(source=source, position=at, start=start, end=end))
                 del self._positions[source]
                 continue
-            left = limit - len(records) - len(faults) - refused
-            for row in log.execute(_RECORDS, (topic_id, source.partition, at, left)):
+            for row in log.execute(_RECORDS, (topic_id, source.partition, at, limit - taken)):
                 offset, timestamp, key, value, text = row
                 self._positions[source] = moved[source] = offset + 1
                 try:
@@ -131,8 +124,8 @@ class SqliteTransport:
                 except ValueError as exc:
                     faults.append(t.Unreadable(source=source, offset=offset, why=str(exc)))
                 else:
+                    taken += 1
                     if wanted(key, headers):
                         records.append(Record(source, offset, timestamp, key, value, headers))
-                    else:
-                        refused += 1
-        return t.Polled(records=records, faults=faults, positions=moved, passed_over=refused)
+        passed = taken - len(records)
+        return t.Polled(records=records, faults=faults, positions=moved, passed_over=passed)
