@@ -111,9 +111,10 @@ def bare_confluent(settings: Settings, count: int) -> float:
 
 def bare_python(settings: Settings, count: int) -> float:
     """Return the same of kafka-python."""
-    from filesync_kafka_python._config import consumer_config  # noqa: PLC0415
     from kafka import KafkaConsumer  # noqa: PLC0415
     from kafka import TopicPartition as Place  # noqa: PLC0415
+
+    from filesync_kafka_python._config import consumer_config  # noqa: PLC0415
 
     consumer = KafkaConsumer(**consumer_config(settings))
     place = Place(settings.kafka.topic, 0)

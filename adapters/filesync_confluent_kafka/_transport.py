@@ -316,8 +316,11 @@ class ConfluentKafkaTransport:
         """
         moved: dict[TopicPartition, int] = {}
         for error, partition, base in haul.errors:
+            # Errors of no partition come as if of the first, which may not be read yet.
+            if error.name() != "_BAD_MSG" or base is None or base < 0:
+                continue
             source = self._sources[partition]
-            if error.name() != "_BAD_MSG" or base is None or base < 0 or source in moved:
+            if source in moved:
                 continue
             before = [
                 record.offset + 1

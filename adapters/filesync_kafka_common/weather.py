@@ -24,7 +24,7 @@ __all__ = ["Layer", "Weather"]
 _SUSPICION_LASTS = 30.0
 
 #: Seconds within which a connection that fails fails again.
-_KNOCKS_EVERY = 2.5
+_KNOCKS_EVERY = 5.0
 
 
 class Layer(enum.IntEnum):

@@ -40,7 +40,7 @@ class TestMemory(TransportContract):
 class TestConfluentKafka(TransportContract):
     """The adapter for confluent-kafka."""
 
-    outages = 2  # Each costs it a second; tests/kafka has them all.
+    outages = 2  # Each costs it a second; tests/broker has them all.
 
     @pytest.fixture(name="log")
     def _log(self, broker: EmbeddedLog) -> EmbeddedLog:

@@ -118,7 +118,7 @@ def test_a_failure_is_remembered_for_a_while(weather: Weather, clock: ManualCloc
     seen = [weather.knocking]
     weather.connection_failed(None)
     seen.append(weather.knocking)
-    clock.advance(3)
+    clock.advance(6)
     seen.append(weather.knocking)
     assert seen == [False, True, False]
 

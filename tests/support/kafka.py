@@ -19,21 +19,36 @@ import base64
 import fcntl
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from attrs import frozen
 from confluent_kafka import KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from support.waiting import eventually
 
 __all__ = [
+    "CLIENT",
+    "KEY_PASSWORD",
     "PASSWORD",
     "USER",
     "BrokerError",
@@ -44,8 +59,14 @@ __all__ = [
     "jars_dir",
 ]
 
-#: A user of the listeners ``scram`` and ``sasl``, with both SCRAM digests.
+#: A user of the listeners ``scram`` and ``sasl``, with both SCRAM digests, and of ``password``.
 USER, PASSWORD = "alice", "s3cret"
+
+#: Who `Certificates.client` is to the listeners ``mtls``.
+CLIENT = "CN=client"
+
+#: Of the key of `Certificates.locked`.
+KEY_PASSWORD = "0pen"
 
 _KAFKA, _LOG4J, _DEPENDENCY_PLUGIN = "4.3.0", "2.25.3", "3.8.1"
 
@@ -82,6 +103,7 @@ _LOG4J_CONFIGURATION = """\
     <Console name="console"><PatternLayout pattern="%d %p %m (%c)%n"/></Console>
   </Appenders>
   <Loggers>
+    <Logger name="kafka.network.DataPlaneAcceptor" level="debug"/>
     <Root level="warn"><AppenderRef ref="console"/></Root>
   </Loggers>
 </Configuration>
@@ -91,15 +113,33 @@ _LOG4J_CONFIGURATION = """\
 _PACKAGES = {"java": "openjdk-17-jre-headless", "mvn": "maven", "openssl": "openssl"}
 
 _ALWAYS = {"plain": "PLAINTEXT", "controller": "PLAINTEXT"}
-_SECURE = {"mtls": "SSL", "scram": "SASL_SSL", "sasl": "SASL_PLAINTEXT"}
+_SECURE = {
+    "mtls": "SSL",
+    "misnamed": "SSL",
+    "scram": "SASL_SSL",
+    "password": "SASL_SSL",
+    "sasl": "SASL_PLAINTEXT",
+}
 _MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
+_DIGESTS = (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512)
+
+_LOGIN_MODULES = "org.apache.kafka.common.security"
+_AUTHORIZER = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+
+#: What the broker's log says of every connection that it accepts.
+_ACCEPTED = re.compile(rb"Accepted connection from \S+ on \S*?:(\d+) ")
 
 _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+_LOOPBACK = "IP:127.0.0.1, DNS:localhost"
 
 _NODE_ID = 1
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 20.0
 _REQUEST_TIMEOUT = 10.0
+
+
+_Right = TypeVar("_Right", AclBinding, AclBindingFilter)
 
 
 class BrokerError(Exception):
@@ -170,6 +210,7 @@ class Certificates:
         ca: Signed the broker's certificate, *client* and *expired*.
         other_ca: Signed *stranger*; the broker does not trust it.
         client: Accepted by the listener ``mtls``.
+        locked: The same, its key encrypted with `KEY_PASSWORD`.
         stranger: Refused: the broker does not know who signed it.
         expired: Refused: its time is over.
     """
@@ -177,6 +218,7 @@ class Certificates:
     ca: Path
     other_ca: Path
     client: Identity
+    locked: Identity
     stranger: Identity
     expired: Identity
 
@@ -190,7 +232,8 @@ class KafkaBroker:
     Args:
         root: A directory of its own, made at the first `start`: settings,
             data, certificates, and ``broker.log``.
-        security: Also listen with TLS and SASL; needs openssl and a second.
+        security: Also listen with TLS and SASL, and there give nobody a right
+            who was not granted it; needs openssl and a second.
         properties: Settings on top of ours, in Kafka's words.
         jars: Where Kafka's jars are, or shall be; default: `jars_dir`.
 
@@ -223,7 +266,13 @@ class KafkaBroker:
         return self.address("plain")
 
     def address(self, listener: str) -> str:
-        """Return ``host:port`` of ``plain`` or, with security, ``mtls``, ``scram``, ``sasl``."""
+        """
+        Return ``host:port`` of a listener.
+
+        There is ``plain`` and, with security, ``mtls``; ``misnamed``, which is
+        the same with a certificate for another host; ``scram``, SCRAM over
+        TLS; ``password``, PLAIN over TLS; ``sasl``, SCRAM without TLS.
+        """
         return f"127.0.0.1:{self._ports[listener]}"
 
     @property
@@ -234,6 +283,7 @@ class KafkaBroker:
             ca=tls / "ca.pem",
             other_ca=tls / "other-ca.pem",
             client=_identity(tls, "client"),
+            locked=Identity(certificate=tls / "client.pem", key=tls / "locked.key"),
             stranger=_identity(tls, "stranger"),
             expired=_identity(tls, "expired"),
         )
@@ -331,6 +381,30 @@ class KafkaBroker:
         for deleted in self.admin().delete_records([cut]).values():
             deleted.result(_REQUEST_TIMEOUT)
 
+    def set_password(self, user: str, password: str) -> None:
+        """Give *user* of the listeners ``scram`` and ``sasl`` a password; there may be none yet."""
+        for digest in _DIGESTS:  # One by one: a user cannot be altered twice in a request.
+            salted = ScramCredentialInfo(digest, 4096)
+            change = UserScramCredentialUpsertion(user, salted, password.encode(), os.urandom(16))
+            self.admin().alter_user_scram_credentials([change])[user].result(_REQUEST_TIMEOUT)
+
+    def grant(self, user: str, operation: str, *, topic: str = "", group: str = "") -> None:
+        """Give *user* the right to *operation*, such as ``READ``, on a topic or a group."""
+        right = _right(AclBinding, user, operation, topic, group)
+        for created in self.admin().create_acls([right]).values():
+            created.result(_REQUEST_TIMEOUT)
+
+    def revoke(self, user: str, operation: str, *, topic: str = "", group: str = "") -> None:
+        """Take a right away that was granted in the same words."""
+        right = _right(AclBindingFilter, user, operation, topic, group)
+        for deleted in self.admin().delete_acls([right]).values():
+            assert deleted.result(_REQUEST_TIMEOUT), "there was no such right"
+
+    def accepted(self, listener: str) -> int:
+        """Return how many connections *listener* has accepted so far."""
+        port = b"%d" % self._ports[listener]
+        return _ACCEPTED.findall(self._log.read_bytes()).count(port)
+
     @property
     def _log(self) -> Path:
         return self.root / "broker.log"
@@ -402,9 +476,19 @@ class KafkaBroker:
             "ssl.truststore.type": "PEM",
             "ssl.truststore.location": str(self.certificates.ca),
             "listener.name.mtls.ssl.client.auth": "required",
+            "listener.name.misnamed.ssl.client.auth": "required",
+            "listener.name.misnamed.ssl.keystore.location": str(self.root / "tls" / "misnamed.pem"),
             "listener.name.scram.ssl.client.auth": "none",
+            "listener.name.password.ssl.client.auth": "none",
+            "listener.name.password.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.password.plain.sasl.jaas.config": (
+                f'{_LOGIN_MODULES}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
+            ),
+            "authorizer.class.name": _AUTHORIZER,
+            # Whoever comes by the plain listener: our administrator, and the broker itself.
+            "super.users": "User:ANONYMOUS",
         }
-        login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        login = f"{_LOGIN_MODULES}.scram.ScramLoginModule required;"
         for listener in ("scram", "sasl"):
             prefix = f"listener.name.{listener}"
             settings[f"{prefix}.sasl.enabled.mechanisms"] = ",".join(_MECHANISMS)
@@ -509,6 +593,18 @@ class KafkaBroker:
         }
 
 
+def _right(kind: type[_Right], user: str, operation: str, topic: str, group: str) -> _Right:
+    return kind(
+        ResourceType.TOPIC if topic else ResourceType.GROUP,
+        topic or group,
+        ResourcePatternType.LITERAL,
+        f"User:{user}",
+        "*",
+        AclOperation[operation],
+        AclPermissionType.ALLOW,
+    )
+
+
 def _identity(tls: Path, name: str) -> Identity:
     return Identity(certificate=tls / f"{name}.pem", key=tls / f"{name}.key")
 
@@ -522,9 +618,14 @@ def _make_certificates(tls: Path) -> None:
     _make_leaf(tls, "client", issuer="ca", usage="clientAuth")
     _make_leaf(tls, "stranger", issuer="other-ca", usage="clientAuth")
     _make_leaf(tls, "expired", issuer="ca", usage="clientAuth", days=-1)
-    server = _identity(tls, "server")
-    store = server.key.read_text() + server.certificate.read_text()
-    (tls / "keystore.pem").write_text(store)
+    _make_leaf(tls, "other", issuer="ca", usage="serverAuth", names="DNS:other.example")
+    for store, name in (("keystore", "server"), ("misnamed", "other")):
+        shown = _identity(tls, name)
+        text = shown.key.read_text() + shown.certificate.read_text()
+        (tls / f"{store}.pem").write_text(text)
+    files = ["-in", str(tls / "client.key"), "-out", str(tls / "locked.key")]
+    cipher = ["-v2", "aes-256-cbc", "-passout", f"pass:{KEY_PASSWORD}"]
+    _run("openssl", "pkcs8", "-topk8", *cipher, *files)
 
 
 def _make_authority(tls: Path, name: str) -> None:
@@ -533,12 +634,12 @@ def _make_authority(tls: Path, name: str) -> None:
     _run("openssl", "req", "-x509", *_NEW_KEY, *subject, *files)
 
 
-def _make_leaf(tls: Path, name: str, *, issuer: str, usage: str, days: int = 30) -> None:
+def _make_leaf(
+    tls: Path, name: str, *, issuer: str, usage: str, names: str = _LOOPBACK, days: int = 30
+) -> None:
     made, signer = _identity(tls, name), _identity(tls, issuer)
     request, extensions = tls / f"{name}.csr", tls / f"{name}.ext"
-    extensions.write_text(
-        f"subjectAltName = IP:127.0.0.1, DNS:localhost\nextendedKeyUsage = {usage}\n"
-    )
+    extensions.write_text(f"subjectAltName = {names}\nextendedKeyUsage = {usage}\n")
     files = ["-keyout", str(made.key), "-out", str(request)]
     _run("openssl", "req", *_NEW_KEY, "-subj", f"/CN={name}", *files)
     signing = ["-CA", str(signer.certificate), "-CAkey", str(signer.key), "-CAcreateserial"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from functools import lru_cache
 from sqlite3 import Connection, Error, connect
+from typing import Any
 
 from filesync import Record, Settings, TopicPartition
 from filesync import transport as t
@@ -16,6 +17,7 @@ _EVERY = 0.02  # Seconds between two looks.
 _PARTITIONS = "SELECT number, start, stop, topic_id FROM partitions WHERE name = ?"
 _RECORDS = """SELECT place, timestamp, key, value, headers FROM records WHERE topic_id = ?
     AND partition = ? AND place >= ? ORDER BY place LIMIT max(0, ?)"""
+_EXTENT = ("start", "end", "topic_id")
 _Seen = dict[TopicPartition, tuple[int, int, str]]  # Start, end, topic id.
 _health = lru_cache(8)(t.Health)  # While nothing changes it is the same object.
 
@@ -99,7 +101,7 @@ class SqliteTransport:
         if faults:
             self._found, self._positions = set(), {}
         for source in sorted(seen.keys() - self._found):
-            extent = dict(zip(("start", "end", "topic_id"), seen[source], strict=True))
+            extent: dict[str, Any] = dict(zip(_EXTENT, seen[source], strict=True))
             faults.append(t.PartitionFound(source=source, cluster_id=self._path, **extent))
         self._found, self._topic_id = set(seen), topic_id
         return faults
