@@ -1318,4 +1318,4 @@ class Assembling(RuleBasedStateMachine):
 
 
 TestAssembling = Assembling.TestCase
-TestAssembling.settings = examples(300, steps=20)
+TestAssembling.settings = examples(200, steps=20)

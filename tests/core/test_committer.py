@@ -853,4 +853,4 @@ class Committing(RuleBasedStateMachine):
 
 
 TestCommitting = Committing.TestCase
-TestCommitting.settings = examples(400, steps=20)
+TestCommitting.settings = examples(250, steps=20)
