@@ -38,7 +38,7 @@ from filesync_confluent_kafka._clients import LOGGER, Clients, open_clients
 from filesync_confluent_kafka._records import Haul, take
 from filesync_kafka_common.causes import Cause, closed_at_once, closed_during_login
 from filesync_kafka_common.discovery import Discovery
-from filesync_kafka_common.secrets import fingerprint
+from filesync_kafka_common.renewal import Renewal
 from filesync_kafka_common.weather import Layer, Weather
 
 __all__ = ["ConfluentKafkaTransport"]
@@ -48,9 +48,6 @@ _SLICE = 0.2
 
 #: The same while an answer is due in milliseconds.
 _SHORT_SLICE = 0.01
-
-#: Seconds between two looks at whether a password or certificate was replaced.
-_RENEW_EVERY = 5.0
 
 #: Times that no broker could be had, without a word why, after which they seem to close on us.
 _GOODBYES = 2
@@ -89,8 +86,7 @@ class ConfluentKafkaTransport:
         self._fatal: str | None = None
         self._woken = False
         self._closed = False
-        self._fingerprint = b""
-        self._renew_at = 0.0
+        self._renewal = Renewal(settings)
 
     def start(self) -> None:
         """
@@ -101,7 +97,6 @@ class ConfluentKafkaTransport:
         """
         if self._closed or self._clients is not None:
             raise TransportError("a transport is started once")
-        self._fingerprint = fingerprint(self._settings)
         self._clients = self._open()
         self._discovery = Discovery(
             self._asker(self._clients),
@@ -215,34 +210,25 @@ class ConfluentKafkaTransport:
         return self._clients.consumer, self._discovery
 
     def _open(self) -> Clients:
-        return open_clients(
+        clients = open_clients(
             self._settings, on_error=self._on_error, on_admin_error=self._on_admin_error
         )
+        self._renewal.opened()
+        return clients
 
     def _asker(self, clients: Clients) -> AdminAsker:
         return AdminAsker(clients.admin, self._topic, servers=self._servers, weather=self._weather)
 
     def _renew(self) -> None:
-        """
-        Open the clients anew where a password or certificate was replaced.
-
-        The driver reads those files once. Who rotates them would have to
-        restart us, and would notice only when a connection is lost.
-        """
-        now = time.monotonic()
-        if now < self._renew_at:
+        """Open the clients anew if it is time; see `filesync_kafka_common.renewal`."""
+        if not self._renewal.is_due(fair=self._weather.fair):
             return
-        self._renew_at = now + _RENEW_EVERY
         try:
-            present = fingerprint(self._settings)
-            if present == self._fingerprint:
-                return
             fresh = self._open()
         except TransportError:
             # Written just now, perhaps: the old ones go on meanwhile.
             LOGGER.debug("cannot renew the connection", exc_info=True)
             return
-        self._fingerprint = present
         positions = {source: self._positions[source] for source in self._assigned}
         old, self._clients = self._clients, fresh
         if self._discovery is not None:

@@ -1,27 +1,15 @@
-"""
-What kafka-python's exceptions mean to an operator, and where they can be heard.
-
-The driver never raises that a connection failed: it tries again, for ever, and
-tells nobody but its log. The exceptions themselves are in the arguments of what
-it logs, so an `Ear` on its logger hears them; of which client they are tells
-the name of the thread that logs. What a broker says together with its goodbye
-the driver throws away: a wrong password is mostly heard as a connection that
-was closed. So connections that are closed again and again are told with what
-is likely.
-"""
+"""What kafka-python's exceptions mean to an operator."""
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
-from typing import Any
+
+from kafka import errors
 
 from filesync_kafka_common import causes
 from filesync_kafka_common.causes import Cause, one_line
-from kafka import errors
 
-__all__ = ["Ear", "is_denial", "is_goodbye", "is_silence", "refusal", "suspicion", "text_of"]
+__all__ = ["is_denial", "is_goodbye", "is_silence", "refusal", "suspicion", "text_of"]
 
 _SIZE_OPTION = "receive_message_max_bytes"
 
@@ -131,40 +119,3 @@ def is_silence(problem: BaseException) -> bool:
 def text_of(problem: BaseException) -> str:
     """Return in one line what *problem* says."""
     return one_line(str(problem) or type(problem).__name__)
-
-
-class Ear(logging.Handler):
-    """
-    Hears which connections of some clients failed.
-
-    Args:
-        heard: Is told each problem, by the driver's own thread.
-    """
-
-    _LOGGER = logging.getLogger("kafka")
-
-    def __init__(self, heard: Callable[[BaseException], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._heard = heard
-        self._threads: frozenset[str] = frozenset()
-
-    def open(self, *clients: Any) -> None:
-        """Listen to the clients with these ids."""
-        self._threads = frozenset(f"kafka-io-{client}" for client in clients)
-        self._LOGGER.addHandler(self)
-
-    def close(self) -> None:
-        """Listen no longer."""
-        self._LOGGER.removeHandler(self)
-        super().close()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Look for a problem in what was logged."""
-        if threading.current_thread().name not in self._threads:
-            return
-        arguments = record.args if isinstance(record.args, tuple) else ()
-        problems = [each for each in arguments if isinstance(each, BaseException)]
-        if record.exc_info is not None and record.exc_info[1] is not None:
-            problems.append(record.exc_info[1])
-        for problem in problems:
-            self._heard(problem)

@@ -14,11 +14,11 @@ import contextlib
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from kafka import KafkaConsumer, errors
+from kafka import TopicPartition as DriverPartition
 
 from filesync import Settings, TopicPartition
 from filesync.exceptions import TransportError
@@ -34,17 +34,16 @@ from filesync.transport import (
     TopicRecreated,
     Unreadable,
 )
-from filesync_kafka_common.causes import Cause, closed_at_once, closed_during_login
+from filesync_kafka_common.causes import Cause
 from filesync_kafka_common.discovery import Discovery
-from filesync_kafka_common.secrets import fingerprint
+from filesync_kafka_common.renewal import Renewal
 from filesync_kafka_common.weather import Layer, Weather
-from filesync_kafka_python._asking import Admin, AdminAsker, store
-from filesync_kafka_python._causes import Ear, is_denial, is_goodbye, refusal, suspicion, text_of
+from filesync_kafka_python._asking import AdminAsker, store
+from filesync_kafka_python._causes import refusal, text_of
+from filesync_kafka_python._clients import Clients, open_clients
 from filesync_kafka_python._config import admin_config, check_packages, consumer_config, group_of
+from filesync_kafka_python._gossip import Gossip
 from filesync_kafka_python._records import Haul, take
-from filesync_kafka_python._worker import Worker
-from kafka import KafkaConsumer, errors
-from kafka import TopicPartition as DriverPartition
 
 __all__ = ["KafkaPythonTransport"]
 
@@ -59,9 +58,6 @@ _SHORT_SLICE = 0.01
 #: Seconds for which the reading client is left alone after a refusal.
 _REST = 1.0
 
-#: Seconds between two looks at whether a password or certificate was replaced.
-_RENEW_EVERY = 5.0
-
 #: Seconds after which clients that were never let in are opened anew: more often costs too much.
 _DENIED_FOR = 15.0
 
@@ -71,46 +67,8 @@ _TOO_LONG_DOWN = 60.0
 #: Bytes of values with which a poll is content, as far as the last one tells.
 _ENOUGH_BYTES = 4 * 1024 * 1024
 
-#: Problems with connections that are remembered until somebody looks.
-_REMEMBERED = 100
-
-#: Connections closed without a word after which that is a problem by itself.
-_GOODBYES = 3
-
 #: Records that are taken while nothing is known about their size.
 _FEW = 64
-
-
-@frozen(kw_only=True)
-class _Clients:
-    """
-    What talks to the brokers.
-
-    Attributes:
-        consumer: Reads.
-        admin: Is asked, and told offsets.
-        worker: Asks *admin*.
-    """
-
-    consumer: KafkaConsumer
-    admin: Admin
-    worker: Worker
-
-    def close(self, timeout: float) -> None:
-        """End all within *timeout* seconds."""
-        deadline = time.monotonic() + timeout
-        self.worker.close()
-        # Both wait for threads of the driver; should that take longer, the process may go on.
-        closer = threading.Thread(target=self._close, name="filesync-kafka-close", daemon=True)
-        closer.start()
-        closer.join(timeout)
-        self.worker.join(max(0.0, deadline - time.monotonic()))
-
-    def _close(self) -> None:
-        self.admin.close()
-        # It is of no more use, whatever it says.
-        with contextlib.suppress(Exception):
-            self.consumer.close(autocommit=False, timeout_ms=0)
 
 
 class KafkaPythonTransport:
@@ -130,13 +88,9 @@ class KafkaPythonTransport:
         self._servers = ", ".join(settings.kafka.servers)
         self._refresh = refresh
         self._weather = Weather(self._servers)
-        self._problems: deque[BaseException] = deque(maxlen=_REMEMBERED)
-        self._ear = Ear(self._problems.append)
-        self._goodbyes = 0
-        self._heard: BaseException | None = None
-        self._denied = False
-        self._named = False
-        self._clients: _Clients | None = None
+        self._renewal = Renewal(settings, down_for=_TOO_LONG_DOWN, denied_for=_DENIED_FOR)
+        self._gossip = Gossip(settings, self._weather)
+        self._clients: Clients | None = None
         self._discovery: Discovery | None = None
         self._assigned: dict[TopicPartition, DriverPartition] = {}
         self._strays: set[TopicPartition] = set()
@@ -146,10 +100,6 @@ class KafkaPythonTransport:
         self._rest_until = 0.0
         self._bell = threading.Event()
         self._closed = False
-        self._fingerprint = b""
-        self._renew_at = 0.0
-        self._opened_at = 0.0
-        self._fair_at = 0.0
 
     def start(self) -> None:
         """
@@ -162,9 +112,11 @@ class KafkaPythonTransport:
         if self._closed or self._clients is not None:
             raise TransportError("a transport is started once")
         check_packages()
-        self._fingerprint = fingerprint(self._settings)
-        self._clients = self._open()
-        self._opened_at = self._fair_at = time.monotonic()
+        try:
+            self._clients = self._open()
+        except TransportError:
+            self._gossip.close()
+            raise
         self._discovery = Discovery(
             self._asker(self._clients),
             self._topic,
@@ -185,7 +137,8 @@ class KafkaPythonTransport:
         consumer, discovery = self._usable()
         deadline = time.monotonic() + timeout
         while True:
-            self._heed_problems(discovery)
+            if self._gossip.heed():
+                discovery.hurry()
             faults = discovery.step()
             if faults:
                 self._let_go(faults)
@@ -242,7 +195,7 @@ class KafkaPythonTransport:
     def close(self, timeout: float) -> None:
         """End within *timeout* seconds. Closing twice is fine."""
         self._closed = True
-        self._ear.close()
+        self._gossip.close()
         self._weather.trouble(Layer.CONNECTION, Cause("closed"))
         clients, self._clients = self._clients, None
         if self._discovery is not None:
@@ -260,50 +213,27 @@ class KafkaPythonTransport:
             raise TransportError("the transport was not started")
         return self._clients.consumer, self._discovery
 
-    def _open(self) -> _Clients:
+    def _open(self) -> Clients:
         config = consumer_config(self._settings)
-        asking = admin_config(config)
-        self._ear.open(config["client_id"], asking["client_id"])
-        try:
-            consumer = KafkaConsumer(**config)
-        except (errors.KafkaError, ValueError, TypeError, AssertionError) as exc:
-            raise TransportError(f"kafka-python refuses the settings: {text_of(exc)}") from exc
-        _forbid_creation(consumer)
-        return _Clients(
-            consumer=consumer, admin=Admin(asking), worker=Worker("filesync-kafka-python")
-        )
+        self._gossip.listen(config["client_id"], admin_config(config)["client_id"])
+        clients = open_clients(config)
+        self._renewal.opened()
+        return clients
 
-    def _asker(self, clients: _Clients) -> AdminAsker:
+    def _asker(self, clients: Clients) -> AdminAsker:
         return AdminAsker(clients.admin, clients.worker, self._topic, servers=self._servers)
 
     def _renew(self) -> None:
-        """
-        Open the clients anew where a password or certificate was replaced.
-
-        The driver reads those files once. Who rotates them would have to
-        restart us, and would notice only when a connection is lost. Nor does
-        it try again where it was denied once, or ask anew where brokers are.
-        """
-        now = time.monotonic()
-        if self._weather.fair:
-            self._fair_at = now
-        if self._weather.fair or now < self._renew_at:
+        """Open the clients anew if it is time; see `filesync_kafka_common.renewal`."""
+        if not self._renewal.is_due(fair=self._weather.fair, denied=self._gossip.denied):
             return
-        self._renew_at = now + _RENEW_EVERY
         try:
-            present = fingerprint(self._settings)
-            too_long = now - self._fair_at >= _TOO_LONG_DOWN
-            let_in = self._fair_at > self._opened_at
-            denied = self._denied and (let_in or now - self._opened_at >= _DENIED_FOR)
-            if present == self._fingerprint and not too_long and not denied:
-                return
             fresh = self._open()
         except TransportError:
             # Written just now, perhaps: the old ones go on meanwhile.
             LOGGER.debug("cannot renew the connection", exc_info=True)
             return
-        self._fingerprint, self._fair_at, self._denied = present, now, False
-        self._opened_at, self._goodbyes = now, 0
+        self._gossip.forget()
         positions = {source: self._positions[source] for source in self._assigned}
         old, self._clients = self._clients, fresh
         if self._discovery is not None:
@@ -440,47 +370,3 @@ class KafkaPythonTransport:
             self._assigned.pop(source, None)
             self._strays.discard(source)
         self._apply(consumer)
-
-    def _heed_problems(self, discovery: Discovery) -> None:
-        if self._weather.fair:
-            self._goodbyes, self._denied, self._named = 0, False, False
-        protocol = self._settings.kafka.security_protocol
-        while self._problems:
-            problem = self._problems.popleft()
-            if problem is self._heard:
-                continue  # It is logged wherever it passes.
-            self._heard = problem
-            why = suspicion(problem, self._servers, encrypted=protocol.encrypted)
-            denied = is_denial(problem)
-            self._named = self._named or denied
-            if is_goodbye(problem):
-                self._goodbyes += 1
-                # Once may be a broker that ends, or an idle connection; and who
-                # was told the reason one time in three needs no guess.
-                if why is None and self._goodbyes >= _GOODBYES and not self._named:
-                    guess = closed_during_login if protocol.authenticated else closed_at_once
-                    why = guess(self._servers)
-                    denied = protocol.authenticated
-            if denied and not self._denied:
-                self._denied = True
-                # Clients that were let in before knock without a pause; new ones are calm.
-                self._renew_at = min(self._renew_at, self._opened_at + _RENEW_EVERY)
-            self._weather.connection_failed(why)
-            if denied and not self._weather.fair:
-                # All brokers know the same users: no other one would let us in.
-                self._weather.all_failed()
-            discovery.hurry()
-
-
-def _forbid_creation(consumer: KafkaConsumer) -> None:
-    """
-    Have it ask for its topic without creating it.
-
-    There is an option for that, which the driver loses on the way to where it is needed.
-    """
-    try:
-        consumer._cluster.config["allow_auto_create_topics"] = False  # noqa: SLF001
-    except (AttributeError, TypeError) as exc:
-        raise TransportError(
-            "this version of kafka-python would create topics: use one from 3.0.9 to 3.0.12"
-        ) from exc

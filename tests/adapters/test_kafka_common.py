@@ -14,6 +14,7 @@ from filesync.testing import ManualClock
 from filesync.transport import Health, OutOfRange, PartitionFound, PartitionLost, TopicRecreated
 from filesync_kafka_common import causes
 from filesync_kafka_common.lookout import Extent, Lookout, Seen, connection_line
+from filesync_kafka_common.renewal import Renewal
 from filesync_kafka_common.secrets import fingerprint, read_login, read_secret, read_tls
 from filesync_kafka_common.weather import Layer, Weather
 
@@ -168,6 +169,71 @@ def test_no_secret_is_shown(secure: dict[str, Any]) -> None:
     assert "opens" not in shown
     assert read_tls(settings).key_password == "opens the key"
     assert read_login(settings).password == "opens the broker"
+
+
+# Renewal
+
+
+def _renewal(settings: Settings, clock: ManualClock) -> Renewal:
+    renewal = Renewal(settings, down_for=60, denied_for=15, clock=clock)
+    renewal.opened()
+    return renewal
+
+
+def test_replaced_files_renew_while_the_weather_is_bad(
+    secure: dict[str, Any], clock: ManualClock
+) -> None:
+    """Looked at every five seconds, and not while all is well."""
+    renewal = _renewal(_settings(**secure), clock)
+    Path(secure["sasl_password_file"]).write_text("another")
+    assert not renewal.is_due(fair=True)
+    assert renewal.is_due(fair=False)
+    assert not renewal.is_due(fair=False), "looked at just now"
+    clock.advance(5)
+    assert renewal.is_due(fair=False)
+    renewal.opened()
+    clock.advance(5)
+    assert not renewal.is_due(fair=False)
+
+
+def test_a_file_that_is_being_written_renews_nothing(
+    secure: dict[str, Any], clock: ManualClock
+) -> None:
+    """It is there again in a moment."""
+    renewal = _renewal(_settings(**secure), clock)
+    Path(secure["cert_file"]).unlink()
+    assert not renewal.is_due(fair=False)
+
+
+def test_brokers_that_are_away_for_long_may_have_moved(clock: ManualClock) -> None:
+    """The driver itself does not ask the servers of the settings again."""
+    renewal = _renewal(_settings(), clock)
+    clock.advance(100)
+    assert not renewal.is_due(fair=True)
+    clock.advance(59)
+    assert not renewal.is_due(fair=False)
+    clock.advance(5)
+    assert renewal.is_due(fair=False)
+    other = Renewal(_settings(), clock=clock)
+    other.opened()
+    clock.advance(1000)
+    assert not other.is_due(fair=False), "some drivers ask by themselves"
+
+
+def test_clients_that_were_denied_are_replaced(clock: ManualClock) -> None:
+    """At once where they were let in before; otherwise now and then."""
+    renewal = _renewal(_settings(), clock)
+    assert not renewal.is_due(fair=False, denied=True)
+    clock.advance(14)
+    assert not renewal.is_due(fair=False, denied=True)
+    clock.advance(5)
+    assert renewal.is_due(fair=False, denied=True)
+    renewal.opened()
+    clock.advance(7)
+    assert not renewal.is_due(fair=True)
+    assert not renewal.is_due(fair=False)
+    clock.advance(1)
+    assert renewal.is_due(fair=False, denied=True), "before the next look would be due"
 
 
 # Lookout

@@ -19,12 +19,13 @@ from support.promises import is_promised
 if not is_promised("kafka-python", "kafka"):
     pytest.skip("this environment does not promise kafka-python", allow_module_level=True)
 
+from kafka import TopicPartition as DriverPartition
+from kafka import errors
 from kafka.consumer.fetcher import ConsumerRecord
 
 from filesync_kafka_python import KafkaPythonTransport, _config
 from filesync_kafka_python._asking import topic_id_of
 from filesync_kafka_python._causes import (
-    Ear,
     is_denial,
     is_goodbye,
     is_silence,
@@ -32,10 +33,9 @@ from filesync_kafka_python._causes import (
     suspicion,
 )
 from filesync_kafka_python._config import admin_config, check_packages, consumer_config
+from filesync_kafka_python._gossip import Ear
 from filesync_kafka_python._records import take
 from filesync_kafka_python._worker import Worker
-from kafka import TopicPartition as DriverPartition
-from kafka import errors
 
 _SERVERS = "broker.example:9092"
 
