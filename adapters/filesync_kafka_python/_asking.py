@@ -18,6 +18,8 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 from uuid import UUID
 
+from kafka import KafkaAdminClient, OffsetAndMetadata, errors
+from kafka import TopicPartition as DriverPartition
 from kafka.admin import OffsetSpec
 from kafka.net.compat import KafkaNetClient
 
@@ -28,8 +30,6 @@ from filesync_kafka_common.lookout import Extent, Seen
 from filesync_kafka_python._causes import is_denial, is_silence, refusal, text_of
 from filesync_kafka_python._config import Config
 from filesync_kafka_python._worker import Worker
-from kafka import KafkaAdminClient, OffsetAndMetadata, errors
-from kafka import TopicPartition as DriverPartition
 
 __all__ = ["Admin", "AdminAsker", "store", "topic_id_of"]
 

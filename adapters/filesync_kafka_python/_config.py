@@ -18,11 +18,12 @@ import importlib.util
 import ssl
 from typing import Any
 
+from kafka import KafkaAdminClient
+
 from filesync import Settings
 from filesync.exceptions import TransportError
 from filesync_kafka_common.options import OptionGuard, OptionValue
 from filesync_kafka_common.secrets import TlsFiles, read_login, read_tls
-from kafka import KafkaAdminClient
 
 __all__ = [
     "DRIVER",
