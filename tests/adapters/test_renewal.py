@@ -15,19 +15,25 @@ from support.promises import is_promised
 if not is_promised("confluent-kafka", "confluent_kafka"):
     pytest.skip("this environment does not promise confluent-kafka", allow_module_level=True)
 
-from filesync_confluent_kafka import _transport
+from filesync_kafka_common import renewal
 
 if TYPE_CHECKING:
     from filesync_confluent_kafka import ConfluentKafkaTransport
+    from filesync_kafka_python import KafkaPythonTransport
     from support.embedded import EmbeddedLog
 
 
+@pytest.mark.parametrize("driver", ["confluent-kafka", "kafka-python"])
 def test_the_connection_is_renewed_while_the_broker_is_away(
-    broker: EmbeddedLog,
-    open_on: Callable[[EmbeddedLog, str], Transport],
-    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, driver: str
 ) -> None:
     """Reading goes on where it was: nothing is lost, repeated or found again."""
+    if not is_promised("kafka-python", "kafka") and driver == "kafka-python":
+        pytest.skip("this environment does not promise kafka-python")
+    confluent = driver == "confluent-kafka"
+    broker: EmbeddedLog = request.getfixturevalue("broker" if confluent else "old_broker")
+    opener = request.getfixturevalue("open_on" if confluent else "open_python_on")
+    open_on = cast("Callable[[EmbeddedLog, str], Transport]", opener)
     # The embedded broker asks for no password: only the replaced file is played.
     files = [b"old"]
 
@@ -36,11 +42,11 @@ def test_the_connection_is_renewed_while_the_broker_is_away(
             raise TransportError("kafka.sasl-password-file: it is empty")
         return files[-1]
 
-    monkeypatch.setattr(_transport, "fingerprint", look)
-    monkeypatch.setattr(_transport, "_RENEW_EVERY", 0.0)
+    monkeypatch.setattr(renewal, "fingerprint", look)
+    monkeypatch.setattr(renewal, "_EVERY", 0.0)
     broker.create_topic("renewal", 2)
     broker.publish("renewal", b"0")
-    transport = cast("ConfluentKafkaTransport", open_on(broker, "renewal"))
+    transport = cast("ConfluentKafkaTransport | KafkaPythonTransport", open_on(broker, "renewal"))
     transport.start()
     reader = Reader(transport)
     reader.assign_all(2)
