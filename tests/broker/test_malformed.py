@@ -125,8 +125,9 @@ def test_a_flood_of_bad_records_costs_no_memory(host: Host, producer: Producer, 
         host.wait_for("committed", file=name)
         sizes.append(host.rss())
     assert host.stop() == 0
-    # The first rounds fill what is bounded: the driver's queue, the memory of what ended.
-    assert sizes[-1] - sizes[2] < 8 << 20, sizes
+    # How full the driver's queues were at the moment differs from round to round, by 24 MiB
+    # and more; what is kept of every record would be there in the leanest round too.
+    assert min(sizes[3:]) - min(sizes[:3]) < 8 << 20, sizes
     assert len(host.log().splitlines()) < 100
 
 
