@@ -103,12 +103,12 @@ def test_every_bad_record_is_counted_and_the_next_good_one_is_used(
 
 
 def test_a_flood_of_bad_records_costs_no_memory(host: Host, producer: Producer, topic: str) -> None:
-    """150,000 bad records of four kinds: memory stays, few lines are logged, files still arrive."""
+    """350,000 bad records of four kinds: memory stays, few lines are logged, files still arrive."""
     host.start()
     host.wait_until_ready()
     floods = [BAD[kind] for kind in ("no file name", "5,000 digits", "a huge total", "a parent")]
     sizes = []
-    for round_number in range(6):
+    for round_number in range(14):
         for number in range(25_000):
             headers, value, _, _ = floods[number % 4]
             if number % 4 == 2:  # Each under a name of its own: nothing is kept of a name.
@@ -125,9 +125,9 @@ def test_a_flood_of_bad_records_costs_no_memory(host: Host, producer: Producer, 
         host.wait_for("committed", file=name)
         sizes.append(host.rss())
     assert host.stop() == 0
-    # How full the driver's queues were at the moment differs from round to round, by 24 MiB
-    # and more; what is kept of every record would be there in the leanest round too.
-    assert min(sizes[3:]) - min(sizes[:3]) < 8 << 20, sizes
+    # How full the driver's buffers are differs from round to round, by 30 MiB and more, but
+    # the fullest round is bounded: 100 bytes kept of each record would be 17 MiB more.
+    assert max(sizes[7:]) - max(sizes[:7]) < 12 << 20, sizes
     assert len(host.log().splitlines()) < 100
 
 
