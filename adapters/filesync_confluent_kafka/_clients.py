@@ -19,8 +19,9 @@ from confluent_kafka.admin import AdminClient
 from filesync import Settings
 from filesync.exceptions import TransportError
 from filesync_confluent_kafka._causes import text_of
-from filesync_confluent_kafka._config import admin_config, consumer_config, group_of
+from filesync_confluent_kafka._config import admin_config, consumer_config
 from filesync_confluent_kafka._offsets import OffsetStore
+from filesync_kafka_common.options import group_of
 
 __all__ = ["LOGGER", "Clients", "open_clients"]
 

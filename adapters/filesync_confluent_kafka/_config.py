@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from filesync import Settings
-from filesync_kafka_common.options import OptionGuard, OptionValue
+from filesync_kafka_common.options import OptionGuard, OptionValue, group_of
 from filesync_kafka_common.secrets import read_login, read_tls
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "Config",
     "admin_config",
     "consumer_config",
-    "group_of",
 ]
 
 #: Under this name the driver is found in ``kafka.options``.
@@ -107,11 +106,6 @@ _CONSUMER_ONLY = frozenset(
         "queued.min.messages",
     }
 )
-
-
-def group_of(settings: Settings) -> str:
-    """Return the group under which the broker is told our positions; never empty."""
-    return settings.kafka.group or f"filesync-{settings.hostname}"
 
 
 def consumer_config(settings: Settings) -> Config:

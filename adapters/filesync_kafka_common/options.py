@@ -11,9 +11,10 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from filesync import Settings
 from filesync.exceptions import TransportError
 
-__all__ = ["OptionGuard", "OptionValue"]
+__all__ = ["OptionGuard", "OptionValue", "group_of"]
 
 OptionValue = str | int | float | bool
 
@@ -67,3 +68,8 @@ class OptionGuard:
             raise self.refusal(name, f"use kafka.{self.neutral[name]}")
         if name in self.refused:
             raise self.refusal(name, self.refused[name])
+
+
+def group_of(settings: Settings) -> str:
+    """Return the group under which the broker is told our positions; never empty."""
+    return settings.kafka.group or f"filesync-{settings.hostname}"

@@ -32,7 +32,6 @@ __all__ = [
     "check_packages",
     "client_id_of",
     "consumer_config",
-    "group_of",
 ]
 
 #: Under this name the driver is found in ``kafka.options``.
@@ -126,11 +125,6 @@ def check_packages() -> None:
             f"kafka-python cannot read every record without {', '.join(missing)}: "
             f"pip install 'kafka-filesync[{DRIVER}]'"
         )
-
-
-def group_of(settings: Settings) -> str:
-    """Return the group under which the broker is told our positions; never empty."""
-    return settings.kafka.group or f"filesync-{settings.hostname}"
 
 
 def client_id_of(settings: Settings) -> str:

@@ -36,12 +36,13 @@ from filesync.transport import (
 )
 from filesync_kafka_common.causes import Cause
 from filesync_kafka_common.discovery import Discovery
+from filesync_kafka_common.options import group_of
 from filesync_kafka_common.renewal import Renewal
 from filesync_kafka_common.weather import Layer, Weather
 from filesync_kafka_python._asking import AdminAsker, store
 from filesync_kafka_python._causes import refusal, text_of
 from filesync_kafka_python._clients import Clients, open_clients
-from filesync_kafka_python._config import admin_config, check_packages, consumer_config, group_of
+from filesync_kafka_python._config import admin_config, check_packages, consumer_config
 from filesync_kafka_python._gossip import Gossip
 from filesync_kafka_python._records import Haul, take
 

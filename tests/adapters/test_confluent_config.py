@@ -19,8 +19,8 @@ from filesync_confluent_kafka._causes import refusal, suspicion
 from filesync_confluent_kafka._config import (
     admin_config,
     consumer_config,
-    group_of,
 )
+from filesync_kafka_common.options import group_of
 
 _SERVERS = "broker.example:9092"
 
