@@ -66,9 +66,10 @@ class Renewal:
         now = self._clock()
         if fair:
             self._fair_at = now
-        if denied and not self._denied:
-            # Clients that were let in before knock without a pause: no need to wait.
-            self._look_at = min(self._look_at, self._opened_at + _EVERY)
+        were_let_in = self._fair_at > self._opened_at
+        if denied and not self._denied and were_let_in:
+            # Such clients knock without a pause: no need to wait.
+            self._look_at = now
         self._denied = denied
         if fair or now < self._look_at:
             return False
@@ -77,7 +78,6 @@ class Renewal:
             replaced = fingerprint(self._settings) != self._fingerprint
         except TransportError:
             return False  # It is being written just now, perhaps.
-        were_let_in = self._fair_at > self._opened_at
         waited = now - self._opened_at >= self._denied_for
         return (
             replaced

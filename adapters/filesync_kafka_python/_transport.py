@@ -5,7 +5,8 @@ Theory. The reading client is assigned by hand, has no group and never commits.
 It raises for one partition what concerns that one only, and goes on when it is
 polled again; with two exceptions. After a record that it cannot decode it must
 be sought past it first, or the next poll never returns. And after a refusal it
-would be back a thousand times a second, so it is left alone for a while.
+would be back a thousand times a second, so it is left alone for a while, as it
+is while no broker can be had.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ _SLICE = 0.2
 #: The same while an answer is due in milliseconds.
 _SHORT_SLICE = 0.01
 
-#: Seconds for which the reading client is left alone after a refusal.
+#: Seconds for which the reading client is left alone after a refusal, or without a broker.
 _REST = 1.0
 
 #: Seconds after which clients that were never let in are opened anew: more often costs too much.
@@ -282,6 +283,9 @@ class KafkaPythonTransport:
         moved = self._moved(consumer)
         if haul.taken or moved:
             self._weather.clear(Layer.READING)
+        elif self._weather.troubled(Layer.CONNECTION):
+            # It connects by itself; asking it all the time costs more than its knocking.
+            self._rest_until = time.monotonic() + _REST
         return Polled(
             records=haul.records,
             positions=moved,

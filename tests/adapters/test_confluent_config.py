@@ -155,7 +155,7 @@ def test_an_option_that_would_break_a_promise_is_refused(name: str, hint: str) -
         consumer_config(settings)
 
 
-def test_the_admin_client_knocks_less_often_and_creates_nothing() -> None:
+def test_the_admin_client_knocks_as_seldom_and_creates_nothing() -> None:
     """It has no use for what only a consumer knows."""
     config = admin_config(consumer_config(_settings()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,8 @@ from support.promises import is_promised
 _PACKAGES = {"confluent-kafka": "confluent_kafka", "kafka-python": "kafka"}
 
 Send = Callable[..., None]
+
+Options = Mapping[str, Mapping[str, object]]
 
 
 @pytest.fixture(name="driver", params=_PACKAGES)
@@ -35,12 +37,30 @@ def _quiet() -> str:
     return "5s"
 
 
+@pytest.fixture(name="options")
+def _options() -> Options:
+    """Return what the drivers are told besides, by their names: nothing, as in production."""
+    return {}
+
+
 @pytest.fixture(name="host")
-def _host(
-    tmp_path: Path, kafka_broker: KafkaBroker, topic: str, driver: str, quiet: str
+def _host(  # noqa: PLR0913 - one fixture each
+    tmp_path: Path,
+    kafka_broker: KafkaBroker,
+    topic: str,
+    driver: str,
+    quiet: str,
+    options: Options,
 ) -> Iterator[Host]:
     """Return a host on a topic of its own; it is not started yet."""
-    host = Host(tmp_path / "host", kafka_broker.bootstrap, topic, driver=driver, quiet=quiet)
+    host = Host(
+        tmp_path / "host",
+        kafka_broker.bootstrap,
+        topic,
+        driver=driver,
+        quiet=quiet,
+        options=options.get(driver),
+    )
     yield host
     host.close()
 

@@ -784,11 +784,11 @@ def test_what_became_visible_is_recorded_whatever_comes_next(host: Host) -> None
         elif isinstance(outcome, TransferEnded):
             endings.append(outcome.ending)
 
-    def refuse_the_record(call: str) -> None:
+    def fail_behind_the_rename(call: str) -> None:
         if call == "rename c.yaml.tmp c.yaml":
-            disk.refuse("write_at journal", errno.ENOSPC)
+            disk.refuse("sync .", errno.EIO)
 
-    disk.after = refuse_the_record
+    disk.after = fail_behind_the_rename
     host.send("c.yaml", good)
     transport = MemoryTransport(host.broker, TOPIC)
     world = World(
