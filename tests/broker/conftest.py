@@ -44,7 +44,7 @@ def _options() -> Options:
 
 
 @pytest.fixture(name="host")
-def _host(  # noqa: PLR0913 - one fixture each
+def _host(
     tmp_path: Path,
     kafka_broker: KafkaBroker,
     topic: str,
