@@ -58,6 +58,7 @@ class AdminAsker:
         topic: Its name.
         servers: As the operator wrote them, for messages.
         weather: Tells whether connections fail just now.
+        right: To the topic; what we need beside DESCRIBE.
         clock: Monotonic seconds.
     """
 
@@ -68,9 +69,11 @@ class AdminAsker:
         *,
         servers: str,
         weather: Weather,
+        right: str = "READ",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._admin = admin
+        self._right = right
         self._topic = topic
         self._servers = servers
         self._weather = weather
@@ -101,8 +104,15 @@ class AdminAsker:
         error = exc.args[0]
         if error.name() in _SILENCE:
             return UnansweredError(error.str())
-        cause = refusal(error.name(), error.str(), topic=self._topic, servers=self._servers)
-        return RefusedError(cause)
+        return RefusedError(
+            refusal(
+                error.name(),
+                error.str(),
+                topic=self._topic,
+                servers=self._servers,
+                right=self._right,
+            )
+        )
 
     def _describe(self) -> Answer:
         if self._without_ids:

@@ -68,13 +68,15 @@ def _authentication(told: str) -> Cause:
     return causes.login_refused(told)
 
 
-def refusal(name: str, text: str, *, topic: str, servers: str) -> Cause:
+def refusal(name: str, text: str, *, topic: str, servers: str, right: str = "READ") -> Cause:
     """Return the cause for: a broker answered, and the answer is an error."""
     match name:
         case "UNKNOWN_TOPIC_OR_PART" | "_UNKNOWN_TOPIC" | "_UNKNOWN_PARTITION":
             return causes.topic_missing(topic, servers)
         case "TOPIC_AUTHORIZATION_FAILED":
-            return causes.topic_forbidden(topic)
+            return causes.topic_forbidden(topic, right)
+        case "MSG_SIZE_TOO_LARGE":
+            return causes.oversized_record(_one_line(text))
         case "_BAD_MSG" if "crc" in text.lower():
             return causes.damaged_record(_one_line(text))
         case "_BAD_MSG":

@@ -23,14 +23,14 @@ from filesync_confluent_kafka._config import admin_config, consumer_config
 from filesync_confluent_kafka._offsets import OffsetStore
 from filesync_kafka_common.options import group_of
 
-__all__ = ["LOGGER", "Clients", "open_clients"]
+__all__ = ["LOGGER", "Clients", "DriverLog", "open_clients"]
 
 LOGGER = logging.getLogger("filesync.confluent_kafka")
 
 _OnError = Callable[[KafkaError], None]
 
 
-class _DriverLog:
+class DriverLog:
     """Takes what librdkafka logs, which would go to stderr. It tells us errors as well."""
 
     def log(self, _level: int, message: str, *args: object) -> None:
@@ -85,8 +85,8 @@ def open_clients(settings: Settings, *, on_error: _OnError, on_admin_error: _OnE
     admin_with: dict[str, Any] = {**asking, "error_cb": on_admin_error}
     try:
         return Clients(
-            consumer=Consumer(consumer_with, logger=_DriverLog()),
-            admin=AdminClient(admin_with, logger=_DriverLog()),
+            consumer=Consumer(consumer_with, logger=DriverLog()),
+            admin=AdminClient(admin_with, logger=DriverLog()),
             store=OffsetStore(asking, group_of(settings)),
         )
     except (KafkaException, ValueError, TypeError) as exc:

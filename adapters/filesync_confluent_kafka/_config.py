@@ -21,6 +21,7 @@ __all__ = [
     "Config",
     "admin_config",
     "consumer_config",
+    "producer_config",
 ]
 
 #: Under this name the driver is found in ``kafka.options``.
@@ -29,6 +30,8 @@ DRIVER = "confluent-kafka"
 Config = dict[str, OptionValue]
 
 _MIB = 1024 * 1024
+
+_MAX_RECORD_BYTES = 100 * _MIB
 
 #: Sensible, and the operator's to change.
 _DEFAULTS: Config = {
@@ -86,6 +89,22 @@ _REFUSED = {
 
 _GUARD = OptionGuard(driver=DRIVER, pinned=_PINNED, neutral=_NEUTRAL, refused=_REFUSED)
 
+#: What a guarantee of sending rests on, and which one.
+_PRODUCER_PINNED: dict[str, tuple[OptionValue, str]] = {
+    "enable.idempotence": (True, "a record must be in the log once, and in order"),
+    "acks": ("all", "an acknowledged record must survive the loss of a broker"),
+    "partitioner": ("murmur2_random", "a file must land in one partition, whoever sends it"),
+}
+
+_PRODUCER_GUARD = OptionGuard(
+    driver=DRIVER,
+    pinned=_PRODUCER_PINNED,
+    neutral={},
+    refused=dict.fromkeys(
+        ("delivery.timeout.ms", "message.timeout.ms"), "it is the time-out of the publisher"
+    ),
+)
+
 #: These mean nothing to an admin client, which would complain in its log.
 _CONSUMER_ONLY = frozenset(
     {
@@ -138,6 +157,32 @@ def admin_config(config: Config) -> Config:
     One consumer's option stays: without it a question about a topic creates the topic.
     """
     return {name: value for name, value in config.items() if name not in _CONSUMER_ONLY}
+
+
+def producer_config(settings: Settings, timeout: float) -> Config:
+    """
+    Return the configuration of the sending client. Reads the files that *settings* name.
+
+    Args:
+        settings: Where the log is.
+        timeout: Seconds that a record may wait for its acknowledgement.
+
+    Raises:
+        TransportError: An option is refused, or a file cannot be used; the
+            message names it.
+    """
+    _PRODUCER_GUARD.checked(settings.kafka.options.get(DRIVER, {}))
+    ours = admin_config(consumer_config(settings))
+    # It is for consumers: a producer asks only for topics that it was told are there.
+    del ours["allow.auto.create.topics"]
+    return {
+        # What a record may have is for the broker to say.
+        "message.max.bytes": _MAX_RECORD_BYTES,
+        "queue.buffering.max.kbytes": 1024 * 1024,
+        **ours,
+        **_PRODUCER_GUARD.pins,
+        "delivery.timeout.ms": round(timeout * 1000),
+    }
 
 
 def _options(options: Mapping[str, object]) -> Config:

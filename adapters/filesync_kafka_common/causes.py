@@ -26,8 +26,10 @@ __all__ = [
     "no_tls_there",
     "one_line",
     "other_answer",
+    "oversized_record",
     "topic_forbidden",
     "topic_missing",
+    "unacknowledged",
     "unanswered",
     "unreachable",
 ]
@@ -164,9 +166,9 @@ def topic_missing(topic: str, servers: str) -> Cause:
     return Cause(f"there is no topic {topic!r} at {servers}: create it, or correct kafka.topic")
 
 
-def topic_forbidden(topic: str) -> Cause:
-    """A right is missing."""
-    return Cause(f"no right to the topic {topic!r}: grant us READ and DESCRIBE on it")
+def topic_forbidden(topic: str, right: str) -> Cause:
+    """A right is missing: *right*, READ or WRITE, is what we came for."""
+    return Cause(f"no right to the topic {topic!r}: grant us {right} and DESCRIBE on it")
 
 
 def damaged_record(told: str) -> Cause:
@@ -177,6 +179,20 @@ def damaged_record(told: str) -> Cause:
 def large_record(option: str, told: str) -> Cause:
     """It does not fit into what the driver's *option* allows."""
     return Cause(f"a record is larger than may be received: raise {option} in kafka.options", told)
+
+
+def oversized_record(told: str) -> Cause:
+    """The broker takes none of this size."""
+    return Cause(
+        "a record is larger than the broker takes: send smaller chunks, "
+        "or raise max.message.bytes of the topic",
+        told,
+    )
+
+
+def unacknowledged(timeout: float, health: str) -> Cause:
+    """Nothing was heard of a record; *health* says what is known of the broker."""
+    return Cause(f"not acknowledged within {timeout:g} s: {health}")
 
 
 def other_answer(servers: str, name: str, told: str) -> Cause:

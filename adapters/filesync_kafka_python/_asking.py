@@ -150,10 +150,14 @@ class AdminAsker:
         worker: In this thread.
         topic: Its name.
         servers: As the operator wrote them, for messages.
+        right: To the topic; what we need beside DESCRIBE.
     """
 
-    def __init__(self, admin: Admin, worker: Worker, topic: str, *, servers: str) -> None:
+    def __init__(
+        self, admin: Admin, worker: Worker, topic: str, *, servers: str, right: str = "READ"
+    ) -> None:
         self._admin = admin
+        self._right = right
         self._worker = worker
         self._topic = topic
         self._servers = servers
@@ -183,7 +187,7 @@ class AdminAsker:
         except errors.KafkaError as exc:
             if is_silence(exc):
                 raise UnansweredError(text_of(exc)) from exc
-            cause = refusal(exc, topic=self._topic, servers=self._servers)
+            cause = refusal(exc, topic=self._topic, servers=self._servers, right=self._right)
             raise RefusedError(cause) from exc
 
     def _describe(self, client: KafkaAdminClient) -> Seen:

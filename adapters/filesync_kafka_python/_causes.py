@@ -76,7 +76,7 @@ def is_goodbye(problem: BaseException) -> bool:
     )
 
 
-def refusal(problem: BaseException, *, topic: str, servers: str) -> Cause:
+def refusal(problem: BaseException, *, topic: str, servers: str, right: str = "READ") -> Cause:
     """Return the cause for: a broker answered, and the answer is an error."""
     if is_denial(problem):
         return _denial(problem)
@@ -84,7 +84,9 @@ def refusal(problem: BaseException, *, topic: str, servers: str) -> Cause:
         case errors.UnknownTopicOrPartitionError():
             return causes.topic_missing(topic, servers)
         case errors.TopicAuthorizationFailedError():
-            return causes.topic_forbidden(topic)
+            return causes.topic_forbidden(topic, right)
+        case errors.MessageSizeTooLargeError() | errors.RecordListTooLargeError():
+            return causes.oversized_record(text_of(problem))
         case errors.CorruptRecordError():
             return causes.damaged_record(text_of(problem))
         case errors.InvalidReceiveError():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from typing import Any
 
 from attrs import frozen
 from kafka import KafkaConsumer, errors
@@ -19,7 +20,7 @@ from filesync_kafka_python._causes import text_of
 from filesync_kafka_python._config import Config, admin_config
 from filesync_kafka_python._worker import Worker
 
-__all__ = ["Clients", "open_clients"]
+__all__ = ["Clients", "forbid_creation", "open_clients"]
 
 
 @frozen(kw_only=True)
@@ -65,7 +66,7 @@ def open_clients(config: Config) -> Clients:
         consumer = KafkaConsumer(**config)
     except (errors.KafkaError, ValueError, TypeError, AssertionError) as exc:
         raise TransportError(f"kafka-python refuses the settings: {text_of(exc)}") from exc
-    _forbid_creation(consumer)
+    forbid_creation(getattr(consumer, "_cluster", None))
     return Clients(
         consumer=consumer,
         admin=Admin(admin_config(config)),
@@ -73,14 +74,17 @@ def open_clients(config: Config) -> Clients:
     )
 
 
-def _forbid_creation(consumer: KafkaConsumer) -> None:
+def forbid_creation(cluster: Any) -> None:
     """
-    Have it ask for its topic without creating it.
+    Have a client ask for its topic without creating it; *cluster* is what it knows of brokers.
 
     There is an option for that, which the driver loses on the way to where it is needed.
+
+    Raises:
+        TransportError: The driver is another one than we know.
     """
     try:
-        consumer._cluster.config["allow_auto_create_topics"] = False  # noqa: SLF001
+        cluster.config["allow_auto_create_topics"] = False
     except (AttributeError, TypeError) as exc:
         raise TransportError(
             "this version of kafka-python would create topics: use one from 3.0.9 to 3.0.12"

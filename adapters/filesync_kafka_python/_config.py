@@ -18,7 +18,7 @@ import importlib.util
 import ssl
 from typing import Any
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 
 from filesync import Settings
 from filesync.exceptions import TransportError
@@ -32,6 +32,7 @@ __all__ = [
     "check_packages",
     "client_id_of",
     "consumer_config",
+    "producer_config",
 ]
 
 #: Under this name the driver is found in ``kafka.options``.
@@ -40,6 +41,8 @@ DRIVER = "kafka-python"
 Config = dict[str, Any]
 
 _MIB = 1024 * 1024
+
+_MAX_RECORD_BYTES = 100 * _MIB
 
 #: Sensible, and the operator's to change.
 _DEFAULTS: dict[str, OptionValue] = {
@@ -97,6 +100,32 @@ _REFUSED = {
 }
 
 _GUARD = OptionGuard(driver=DRIVER, pinned=_PINNED, neutral=_NEUTRAL, refused=_REFUSED)
+
+#: What a guarantee of sending rests on, and which one.
+_PRODUCER_PINNED: dict[str, tuple[OptionValue, str]] = {
+    "enable_idempotence": (True, "a record must be in the log once, and in order"),
+    "acks": ("all", "an acknowledged record must survive the loss of a broker"),
+}
+
+_PRODUCER_GUARD = OptionGuard(
+    driver=DRIVER,
+    pinned=_PRODUCER_PINNED,
+    neutral={},
+    refused={
+        "delivery_timeout_ms": "it is the time-out of the publisher",
+        "partitioner": "a file must land in one partition, whoever sends it",
+        "retries": "a record is sent again until its time is over",
+        "key_serializer": "keys are bytes",
+        "value_serializer": "values are bytes",
+        "transactional_id": "an acknowledged record is there to be read",
+    },
+)
+
+#: Milliseconds for which one request of a producer may be unanswered.
+_REQUEST_TIMEOUT_MS = 30_000
+
+#: Milliseconds that a producer gathers records.
+_LINGER_MS = 5
 
 #: Milliseconds that an admin client's question may take, and its first connection.
 _ANSWER_TIMEOUT_MS = 5000
@@ -172,6 +201,45 @@ def admin_config(config: Config) -> Config:
         # It knocks less often: two clients together stay below three connects a second.
         "reconnect_backoff_ms": config["reconnect_backoff_max_ms"],
     }
+
+
+def producer_config(settings: Settings, timeout: float) -> Config:
+    """
+    Return the arguments of the sending client. Reads the files that *settings* name.
+
+    Args:
+        settings: Where the log is.
+        timeout: Seconds that a record may wait for its acknowledgement.
+
+    Raises:
+        TransportError: An option is refused, or a file cannot be used; the
+            message names it.
+    """
+    known = KafkaProducer.DEFAULT_CONFIG
+    options = _PRODUCER_GUARD.checked(settings.kafka.options.get(DRIVER, {}))
+    reading = consumer_config(settings)
+    ours = {name: value for name, value in reading.items() if name in known}
+    timeout_ms = max(1000, round(timeout * 1000))
+    sending: Config = {
+        "linger_ms": _LINGER_MS,
+        # What a record may have is for the broker to say.
+        "max_request_size": _MAX_RECORD_BYTES,
+        "batch_size": 256 * 1024,
+        "compression_type": None,
+    }
+    return (
+        sending
+        | ours
+        | {name: value for name, value in options.items() if name in sending}
+        | _PRODUCER_GUARD.pins
+        | {
+            "client_id": f"{reading['client_id']}-producer",
+            "allow_auto_create_topics": False,
+            "delivery_timeout_ms": timeout_ms,
+            "request_timeout_ms": min(_REQUEST_TIMEOUT_MS, timeout_ms - 10 * _LINGER_MS),
+            "max_block_ms": timeout_ms,
+        }
+    )
 
 
 def _api_version(value: object) -> tuple[int, ...]:

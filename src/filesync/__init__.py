@@ -22,6 +22,7 @@ from filesync._outcomes import (
     SpoolRetried,
     TransferEnded,
 )
+from filesync._sending import Parting, Shipment, ShipmentEnded
 from filesync._settings import (
     DaemonSettings,
     FileRule,
@@ -57,12 +58,15 @@ __all__ = [
     "Limits",
     "Origin",
     "Outcome",
+    "Parting",
     "Record",
     "RecordRefused",
     "RouteBy",
     "Schedule",
     "SecurityProtocol",
     "Settings",
+    "Shipment",
+    "ShipmentEnded",
     "Slice",
     "SpoolRetried",
     "Start",

@@ -1,14 +1,16 @@
 """
-The command line: ``filesync run | check | demo``.
+The command line: ``filesync run | publish | check | demo``.
 
 Exit statuses (docs/reference/command-line.md):
 
 ====== ==========================================================
 0      done, or `kafka.enable` is false
-1      ``--until-caught-up``: caught up, but not every file is served
+1      ``run --until-caught-up``: caught up, but not every file is served;
+       ``publish``: not every file was sent
 2      usage or settings: something must be corrected first
 3      files-dir is in use by another filesync
-4      the transport failed for good
+4      the transport failed for good; ``publish``: no broker, or no topic
+5      ``publish`` was stopped by a signal before all was sent
 ====== ==========================================================
 """
 
@@ -23,10 +25,12 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from types import FrameType
 
 from filesync import Settings, read_settings
+from filesync._splitter import DEFAULT_CHUNK_BYTES
 from filesync.exceptions import (
     DriverMissingError,
     FilesDirError,
     FilesInUseError,
+    PublishError,
     SettingsError,
     TransportError,
 )
@@ -51,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.run(arguments)
     except FilesInUseError as exc:
         return _fail(_IN_USE, exc)
-    except (SettingsError, FilesDirError) as exc:
+    except (SettingsError, FilesDirError, PublishError) as exc:
         return _fail(_USAGE, exc)
     except TransportError as exc:
         return _fail(_TRANSPORT, exc)
@@ -79,6 +83,48 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="say whether a settings file can be used")
     check.add_argument("file", metavar="FILE", help="the settings file")
     check.set_defaults(run=_check)
+
+    send = commands.add_parser(
+        "publish",
+        help="send files to hosts",
+        description="Send every file to every host: N hosts get, and the topic stores, N copies.",
+    )
+    send.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="what to send; NAME=FILE sends it under another name than its last part",
+    )
+    send.add_argument(
+        "--to",
+        nargs="+",
+        required=True,
+        metavar="HOST",
+        help="whom to send it to; @FILE names a file with a host in each line",
+    )
+    send.add_argument("-c", "--config", required=True, metavar="FILE", help="the settings file")
+    send.add_argument(
+        "--chunk-bytes",
+        type=int,
+        default=DEFAULT_CHUNK_BYTES,
+        metavar="N",
+        help="cut files into chunks of N bytes (default: %(default)s)",
+    )
+    send.add_argument(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="wait so long for the topic and for each acknowledgement (default: %(default)g)",
+    )
+    send.add_argument(
+        "--generation",
+        type=int,
+        metavar="N",
+        help="orders versions, the larger is newer (default: milliseconds since 1970)",
+    )
+    send.add_argument("--dry-run", action="store_true", help="check everything, send nothing")
+    send.set_defaults(run=_publish)
 
     demo = commands.add_parser("demo", help="show it at work, with a broker of its own")
     demo.set_defaults(run=_demo)
@@ -123,6 +169,25 @@ def _check(arguments: argparse.Namespace) -> int:
     except TransportError as exc:
         return _fail(_USAGE, exc)
     return _OK
+
+
+def _publish(arguments: argparse.Namespace) -> int:
+    from filesync.runtime._publish import publish  # noqa: PLC0415 - only this command needs it.
+
+    settings = _read(arguments.config)
+    try:
+        return publish(
+            settings,
+            files=arguments.files,
+            to=arguments.to,
+            chunk_bytes=arguments.chunk_bytes,
+            timeout=arguments.timeout,
+            generation=arguments.generation,
+            dry_run=arguments.dry_run,
+        )
+    except TransportError as exc:
+        # Where trying again may help, the settings are not at fault.
+        return _fail(_TRANSPORT if exc.retriable else _USAGE, exc)
 
 
 def _demo(_arguments: argparse.Namespace) -> int:

@@ -103,7 +103,7 @@ class Assembler:
                 detail = "its first chunks were gone from the log before they were read"
                 steps += self._drop(identity, opened, Ending.HEAD_MISSING, detail)
                 opened = None
-            elif seen or opened.claims != chunk.claims:
+            elif not is_named(chunk) and (seen or opened.claims != chunk.claims):
                 detail = "the sender started again"
                 steps += self._drop(identity, opened, Ending.SUPERSEDED, detail)
                 opened = None
@@ -327,11 +327,13 @@ def _agree(opened: OpenTransfer, chunk: Chunk) -> None:
             f"{opened.target.name}: chunk {chunk.index + 1} of {chunk.count}, "
             f"but its transfer has {opened.count} chunks"
         )
-    if opened.claims != chunk.claims:
+    claims = opened.claims.joined(chunk.claims)
+    if claims is None:
         raise MalformedRecordError(
             f"{opened.target.name}: chunk {chunk.index + 1} says other things about the file "
             f"than the chunk at {opened.origin}"
         )
+    opened.claims = claims
 
 
 def _refused(chunk: Chunk, target: Target, ending: Ending, why: str) -> RecordRefused:

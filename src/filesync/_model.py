@@ -121,6 +121,21 @@ class Claims:
         if self.generation is not None and not 0 <= self.generation <= MAX_GENERATION:
             raise ValueError(f"a generation of {self.generation} cannot be announced")
 
+    def joined(self, other: Claims) -> Claims | None:
+        """
+        Return what two chunks of one transfer say together; None: they contradict each other.
+
+        Only the digest may be in one and not in the other: who sends a file
+        while he reads it knows it at the end.
+        """
+        if self == other:
+            return self
+        digest = self.digest or other.digest
+        mine, theirs = (
+            attrs.evolve(claims, digest=claims.digest or digest) for claims in (self, other)
+        )
+        return mine if mine == theirs else None
+
 
 @frozen(kw_only=True)
 class Origin:

@@ -135,7 +135,8 @@ def _topic_problem(value: Any) -> str | None:
     return problem
 
 
-def _hostname_problem(value: Any) -> str | None:
+def hostname_problem(value: Any) -> str | None:
+    """Say why *value* is no host name; None: it is one."""
     if (
         isinstance(value, str)
         and all("!" <= character <= "~" for character in value)
@@ -191,7 +192,7 @@ text = _checked(_text_problem)
 path = _checked(_path_problem)
 directory = _checked(_directory_problem)
 topic = _checked(_topic_problem)
-hostname = _checked(_hostname_problem)
+hostname = _checked(hostname_problem)
 pattern = _checked(_pattern_problem)
 account = _checked(_account_problem)
 mechanism = _checked(_mechanism_problem)

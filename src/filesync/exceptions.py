@@ -18,6 +18,7 @@ __all__ = [
     "InvalidTransitionError",
     "JournalError",
     "MalformedRecordError",
+    "PublishError",
     "RecordError",
     "RefusedByPolicyError",
     "RefusedNameError",
@@ -81,6 +82,10 @@ class FilesInUseError(FilesDirError):
 
 class JournalError(FilesDirError):
     """The journal cannot be read or written."""
+
+
+class PublishError(FileSyncError):
+    """A file or a host is such that nothing is published. Whoever publishes can mend it."""
 
 
 class TransportError(FileSyncError):

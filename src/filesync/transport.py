@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from attrs import Factory
 
+from filesync._lookup import load_adapter
 from filesync._model import Headers, Record, TopicPartition
 from filesync._values import frozen
-from filesync.exceptions import DriverMissingError, TransportError
 
 __all__ = [
     "Fault",
@@ -206,29 +206,5 @@ def open_transport(driver: str | None, settings: Any) -> Transport:
             pip command.
         TransportError: No adapter has that name.
     """
-    from importlib.metadata import entry_points  # noqa: PLC0415 - drags in socket
-
-    found = {point.name: point for point in entry_points(group="filesync.transports")}
-    if driver is not None and driver not in found:
-        names = ", ".join(sorted(found)) or "none"
-        raise TransportError(f"no transport is called {driver!r}; installed: {names}")
-    missing: list[tuple[str, ModuleNotFoundError]] = []
-    for name in [driver] if driver is not None else sorted(found):
-        point = found[name]
-        try:
-            factory = point.load()
-        except ModuleNotFoundError as exc:
-            if exc.name is None or exc.name.partition(".")[0] == point.module.partition(".")[0]:
-                raise
-            missing.append((name, exc))
-        else:
-            transport: Transport = factory(settings)
-            return transport
-    if not missing:
-        raise DriverMissingError(
-            "no transport is installed: pip install 'kafka-filesync[confluent-kafka]'"
-        )
-    name, cause = missing[0]
-    raise DriverMissingError(
-        f"{name!r} needs the Python package {cause.name!r}: pip install 'kafka-filesync[{name}]'"
-    ) from cause
+    transport: Transport = load_adapter("transport", driver)(settings)
+    return transport

@@ -73,7 +73,7 @@ ACTING_ATTRIBUTES = frozenset(
 #: They look for entry points: (module, function, what it imports).
 LOOKUPS = {
     ("daemon.py", "open_daemon", "importlib.metadata"),
-    ("transport.py", "open_transport", "importlib.metadata"),
+    ("_lookup.py", "load_adapter", "importlib.metadata"),
 }
 
 #: They act: the command line, and the part that is made for it.

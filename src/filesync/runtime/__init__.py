@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from filesync.runtime._command import CommandDaemon, open_command_daemon
+from filesync.runtime._publisher import FileToSend, Publisher
 from filesync.runtime._receiver import Receiver
 from filesync.runtime._world import World
 
-__all__ = ["CommandDaemon", "Receiver", "World", "open_command_daemon"]
+__all__ = [
+    "CommandDaemon",
+    "FileToSend",
+    "Publisher",
+    "Receiver",
+    "World",
+    "open_command_daemon",
+]

@@ -1,0 +1,195 @@
+"""
+The producer: a sending client, and an admin client that looks whether the topic is there.
+
+Theory. A producer that is handed a record for a topic that is not there has the
+broker create it. So the topic is looked at first, by what does not create one,
+and nothing may be sent until it was seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import Producer as DriverProducer
+from confluent_kafka.admin import AdminClient
+
+from filesync import Settings, TopicPartition
+from filesync.exceptions import TransportError
+from filesync.producer import Delivery, Outgoing
+from filesync.transport import Health, PartitionLost, TopicRecreated
+from filesync_confluent_kafka._asking import AdminAsker
+from filesync_confluent_kafka._causes import refusal, suspicion, text_of
+from filesync_confluent_kafka._clients import LOGGER, DriverLog
+from filesync_confluent_kafka._config import Config, admin_config, consumer_config, producer_config
+from filesync_kafka_common.causes import Cause, unacknowledged
+from filesync_kafka_common.discovery import Discovery
+from filesync_kafka_common.mailbag import Mailbag
+from filesync_kafka_common.weather import Layer, Weather
+
+__all__ = ["ConfluentKafkaProducer"]
+
+#: Seconds between two looks at the topic.
+_REFRESH = 30.0
+
+#: Seconds that the driver is waited for at once.
+_SLICE = 0.2
+
+#: The same while an answer is due in milliseconds.
+_SHORT_SLICE = 0.01
+
+#: Seconds after which what the driver did not tell in time will not be told.
+_GRACE = 5.0
+
+_OVERDUE = frozenset({"_MSG_TIMED_OUT", "_TIMED_OUT", "_TRANSPORT", "_PURGE_QUEUE"})
+
+
+class ConfluentKafkaProducer:
+    """
+    Sends with confluent-kafka; see `filesync.producer.Producer`.
+
+    Args:
+        settings: Where the log is.
+        timeout: Seconds that a record may wait for its acknowledgement.
+    """
+
+    def __init__(self, settings: Settings, *, timeout: float) -> None:
+        self._settings = settings
+        self._topic = settings.kafka.topic
+        self._servers = ", ".join(settings.kafka.servers)
+        self._timeout = timeout
+        self._weather = Weather(self._servers)
+        self._bag = Mailbag(timeout + _GRACE)
+        self._driver: Any = None
+        self._config: Config = {}
+        self._discovery: Discovery | None = None
+        self._closed = False
+
+    def start(self) -> None:
+        """
+        Begin. Waits for no broker.
+
+        Raises:
+            TransportError: An option, a file or a combination cannot be used.
+        """
+        if self._closed or self._driver is not None:
+            raise TransportError("a producer is started once")
+        self._config = producer_config(self._settings, self._timeout)
+        asking: dict[str, Any] = {
+            **admin_config(consumer_config(self._settings)),
+            "error_cb": self._on_error,
+        }
+        try:
+            self._driver = self._open()
+            admin = AdminClient(asking, logger=DriverLog())
+        except (KafkaException, ValueError, TypeError) as exc:
+            raise TransportError(f"confluent-kafka refuses the settings: {text_of(exc)}") from exc
+        self._discovery = Discovery(
+            AdminAsker(
+                admin, self._topic, servers=self._servers, weather=self._weather, right="WRITE"
+            ),
+            self._topic,
+            servers=self._servers,
+            weather=self._weather,
+            period=_REFRESH,
+        )
+
+    def send(self, record: Outgoing) -> None:
+        """Take *record*, without waiting."""
+        driver, _ = self._usable()
+        self._bag.put(record.ticket)
+        try:
+            driver.produce(
+                self._topic,
+                value=record.value,
+                key=record.key,
+                headers=list(record.headers),
+                on_delivery=partial(self._delivered, record.ticket),
+            )
+        except KafkaException as exc:
+            self._bag.failed(record.ticket, str(self._cause(exc.args[0])))
+        except BufferError:
+            self._bag.failed(record.ticket, "the driver's queue is full: raise its bounds")
+
+    def poll(self, timeout: float) -> Sequence[Delivery]:
+        """Return what became of records within *timeout* seconds; at once when something did."""
+        driver, discovery = self._usable()
+        deadline = time.monotonic() + timeout
+        while True:
+            for fault in discovery.step():
+                if isinstance(fault, TopicRecreated | PartitionLost):
+                    self._bag.give_up("the topic was deleted while it was sent: send it again")
+            left = max(0.0, deadline - time.monotonic())
+            driver.poll(min(left, _SHORT_SLICE if discovery.hurried else _SLICE))
+            if self._bag.overdue:
+                self._bag.give_up(str(unacknowledged(self._timeout, self._weather.health.cause)))
+                self._driver = self._open()
+            delivered = self._bag.take()
+            if delivered or left <= 0:
+                return delivered
+
+    def health(self) -> Health:
+        """Tell whether the log can be reached. Asks nobody."""
+        return self._weather.health
+
+    def close(self, timeout: float) -> None:
+        """End within *timeout* seconds; what is not acknowledged is given up. Twice is fine."""
+        self._closed = True
+        self._weather.trouble(Layer.CONNECTION, Cause("closed"))
+        driver, self._driver = self._driver, None
+        if self._discovery is not None:
+            self._discovery.stop()
+            self._discovery = None
+        if driver is None:
+            return
+        with contextlib.suppress(KafkaException):
+            driver.purge()
+        # It ends when it is forgotten; should that ever take longer, the process may go on.
+        holder = [driver]
+        del driver
+        closer = threading.Thread(target=holder.clear, name="filesync-confluent-close", daemon=True)
+        closer.start()
+        closer.join(timeout)
+
+    def _usable(self) -> tuple[Any, Discovery]:
+        if self._closed:
+            raise TransportError("the producer is closed")
+        if self._driver is None or self._discovery is None:
+            raise TransportError("the producer was not started")
+        return self._driver, self._discovery
+
+    def _open(self) -> DriverProducer:
+        config: dict[str, Any] = {**self._config, "error_cb": self._on_error}
+        return DriverProducer(config, logger=DriverLog())
+
+    def _delivered(self, ticket: int, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            partition, offset = message.partition(), message.offset()
+            source = TopicPartition(self._topic, -1 if partition is None else partition)
+            self._bag.acknowledged(ticket, source, -1 if offset is None else offset)
+        else:
+            self._bag.failed(ticket, str(self._cause(error)))
+
+    def _cause(self, error: KafkaError) -> Cause:
+        if error.name() in _OVERDUE:
+            return unacknowledged(self._timeout, self._weather.health.cause)
+        return refusal(
+            error.name(), error.str(), topic=self._topic, servers=self._servers, right="WRITE"
+        )
+
+    def _on_error(self, error: KafkaError) -> None:
+        if self._closed:
+            return
+        try:
+            if error.name() == "_ALL_BROKERS_DOWN":
+                self._weather.all_failed()
+            else:
+                why = suspicion(error.name(), error.str(), self._servers)
+                self._weather.connection_failed(why)
+        except Exception:  # noqa: BLE001 - raised in a callback it would be lost, and more with it
+            LOGGER.debug("an error could not be told", exc_info=True)

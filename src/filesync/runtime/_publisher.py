@@ -1,0 +1,370 @@
+"""
+The publisher: reads files, and hands their chunks to a producer.
+
+::
+
+    with Publisher(settings) as publisher:
+        ended = publisher.publish([FileToSend("block.rpz")], to=["ns1.example"])
+
+Everything is checked before the first record is sent. A file is read while it
+is sent, once for each host, and its digest is that of the bytes that were sent:
+it goes out with the last chunk. That one is kept back when the file was changed
+meanwhile, so that no receiver puts two versions together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, final
+
+from attrs import define, evolve
+
+from filesync._codec import encode_headers
+from filesync._model import MAX_GENERATION, Claims, Kind
+from filesync._names import Naming
+from filesync._outcomes import HealthChanged
+from filesync._sending import SendChunk, Sending, Shipment, ShipmentEnded
+from filesync._setting_checks import hostname_problem
+from filesync._settings import RouteBy, Settings
+from filesync._splitter import DEFAULT_CHUNK_BYTES
+from filesync._validation import check_configuration
+from filesync._values import frozen
+from filesync.exceptions import (
+    InvalidConfigurationError,
+    PublishError,
+    RecordError,
+    TransportError,
+)
+from filesync.producer import Acknowledged, Delivery, Outgoing, Producer, open_producer
+
+__all__ = ["FileToSend", "Publisher"]
+
+#: Seconds that the producer is waited for at once; `cancel` is noticed within them.
+_SLICE = 0.2
+
+#: Seconds that closing may take.
+_CLOSE_TIMEOUT = 5.0
+
+_CHANGED = "the file was changed while it was sent; send it again, and replace files by renaming"
+
+
+@frozen
+class FileToSend:
+    """
+    A file to publish.
+
+    Attributes:
+        path: Where it is.
+        name: What receivers call it, relative to their files-dir; empty: the
+            last part of *path*.
+    """
+
+    path: str
+    name: str = ""
+
+
+@define(eq=False)
+class _Opened:
+    """An open file, as it was when it was opened."""
+
+    fd: int
+    path: str
+    name: str
+    kind: Kind
+    size: int
+    modified: int
+
+    @property
+    def unchanged(self) -> bool:
+        now = os.fstat(self.fd)
+        return (now.st_size, now.st_mtime_ns) == (self.size, self.modified)
+
+    def read(self, start: int, stop: int) -> bytes | None:
+        """Return these bytes; None: it has become shorter."""
+        parts = []
+        while start < stop:
+            part = os.pread(self.fd, stop - start, start)
+            if not part:
+                return None
+            parts.append(part)
+            start += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+@final
+class Publisher:
+    """
+    Sends files to hosts; also a context manager.
+
+    Owned by one thread, but for `cancel`. It creates no topic.
+
+    Args:
+        settings: Where the log is, and what receivers take: `Settings.files`
+            and `Settings.limits` should be theirs.
+        producer: What records are sent with; None: as the settings say.
+        tell: Is handed what becomes of each file for each host, and whether
+            the log can be reached, as it happens. It must not raise.
+        progress: Is handed, several times a second, how many bytes the log
+            has, and of how many: every file counts once for each host. It
+            must not raise.
+        chunk_bytes: Bytes of every chunk but the last one of a file.
+        timeout: Seconds that the topic, and the acknowledgement of a record,
+            are waited for.
+
+    Raises:
+        TransportError: The producer cannot be set up as the settings say.
+        ValueError: *chunk_bytes* or *timeout* is out of range.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        producer: Producer | None = None,
+        tell: Callable[[ShipmentEnded | HealthChanged], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
+        timeout: float = 60.0,
+    ) -> None:
+        if not 1 <= chunk_bytes <= settings.limits.chunk_bytes:
+            raise ValueError(
+                f"chunks of {chunk_bytes} bytes: receivers take 1 to {settings.limits.chunk_bytes}"
+            )
+        if not 1 <= timeout <= 86400:
+            raise ValueError(f"a time-out of {timeout:g} s is not from 1 s to a day")
+        self._settings = settings
+        self._naming = Naming(files_dir=settings.kafka.files_dir, rules=settings.files)
+        self._producer = producer or open_producer(settings.driver, settings, timeout=timeout)
+        self._tell = tell or (lambda _told: None)
+        self._progress = progress or (lambda _acknowledged, _total: None)
+        self._chunk_bytes = chunk_bytes
+        self._timeout = timeout
+        self._sending = Sending([])
+        self._digests: dict[str | None, Any] = {}
+        self._files: dict[str, _Opened] = {}
+        self._generation = -1
+        self._started = self._cancelled = False
+        self._health = ""
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def check(self, files: Iterable[FileToSend], to: Iterable[str]) -> list[Shipment]:
+        """
+        Return what `publish` would send, without sending it.
+
+        Raises:
+            PublishError: Something cannot be sent; nothing would be.
+        """
+        with contextlib.ExitStack() as stack:
+            return self._plan(list(files), list(to), None, stack)
+
+    def publish(
+        self, files: Iterable[FileToSend], to: Iterable[str], *, generation: int | None = None
+    ) -> list[ShipmentEnded]:
+        """
+        Send every file to every host; return what became of each, in the order of the ends.
+
+        Args:
+            files: Different names; a host gets data before configuration.
+            to: Host names; where routing is by zone id, zone ids.
+            generation: Orders the versions of a file, the larger one is
+                newer; None: milliseconds since 1970.
+
+        Raises:
+            PublishError: Something cannot be sent; nothing was.
+            TransportError: The topic cannot be reached in time; nothing was
+                sent. Or the producer is of no more use.
+        """
+        with contextlib.ExitStack() as stack:
+            shipments = self._plan(list(files), list(to), generation, stack)
+            if not self._started:
+                self._producer.start()
+                self._started = True
+            self._wait_for_topic()
+            self._sending = Sending(shipments)
+            return list(self._send())
+
+    def cancel(self) -> None:
+        """Have `publish` return soon; what is not whole then never is. From any thread."""
+        self._cancelled = True
+
+    def close(self) -> None:
+        """End the producer. Closing twice is fine."""
+        if self._started:
+            self._producer.close(_CLOSE_TIMEOUT)
+
+    # -- Before -------------------------------------------------------------
+
+    def _plan(
+        self,
+        files: Sequence[FileToSend],
+        to: Sequence[str],
+        generation: int | None,
+        stack: contextlib.ExitStack,
+    ) -> list[Shipment]:
+        self._files = {}
+        for file in files:
+            opened = self._open(file, stack)
+            if opened.name in self._files:
+                raise PublishError(f"{file.path}: another file has the name {opened.name!r}")
+            self._files[opened.name] = opened
+        if generation is None:
+            generation = max(int(time.time() * 1000), self._generation + 1)
+        if not 0 <= generation <= MAX_GENERATION:
+            raise PublishError(f"a generation is 0 to {MAX_GENERATION}, not {generation}")
+        self._generation = generation
+        by_zone = self._settings.route_by is RouteBy.ZONE_ID
+        recipients = list(dict.fromkeys(to)) if by_zone else _hosts(to)
+        if not recipients or not self._files:
+            raise PublishError("nothing to send, or nobody to send it to")
+        return [
+            Shipment(
+                hostname=hostname,
+                name=opened.name,
+                kind=opened.kind,
+                size=opened.size,
+                chunk_bytes=self._chunk_bytes,
+                claims=Claims(
+                    transfer_id=uuid.uuid4().hex, size=opened.size, generation=generation
+                ),
+            )
+            for opened in sorted(
+                self._files.values(), key=lambda opened: opened.kind is Kind.CONFIG
+            )
+            for hostname in recipients
+        ]
+
+    def _open(self, file: FileToSend, stack: contextlib.ExitStack) -> _Opened:
+        limits = self._settings.limits
+        try:
+            fd = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            stack.callback(os.close, fd)
+            info = os.fstat(fd)
+        except OSError as exc:
+            raise PublishError(f"{file.path}: {exc.strerror}") from exc
+        if not stat.S_ISREG(info.st_mode):
+            raise PublishError(f"{file.path}: it is no regular file")
+        try:
+            target = self._naming.target(file.name or os.path.basename(file.path))
+        except RecordError as exc:
+            raise PublishError(f"{file.path}: receivers refuse its name: {exc}") from exc
+        opened = _Opened(fd, file.path, target.name, target.kind, info.st_size, info.st_mtime_ns)
+        count = -(-opened.size // self._chunk_bytes)
+        if opened.size > limits.file_bytes:
+            raise PublishError(
+                f"{file.path}: {opened.size} bytes; receivers take {limits.file_bytes} "
+                "(filesync.limits.file-bytes)"
+            )
+        if count > limits.chunks_per_file:
+            raise PublishError(
+                f"{file.path}: {count} chunks; receivers take {limits.chunks_per_file} "
+                "(filesync.limits.chunks-per-file): send larger chunks"
+            )
+        if opened.kind is Kind.CONFIG:
+            self._check_configuration(opened)
+        return opened
+
+    def _check_configuration(self, opened: _Opened) -> None:
+        limits = self._settings.limits
+        data = opened.read(0, min(opened.size, limits.config_bytes + 1))
+        try:
+            check_configuration(
+                opened.name,
+                data or b"",
+                max_bytes=limits.config_bytes,
+                max_depth=limits.config_depth,
+            )
+        except InvalidConfigurationError as exc:
+            raise PublishError(f"{opened.path}: receivers would refuse it: {exc}") from exc
+
+    def _wait_for_topic(self) -> None:
+        deadline = time.monotonic() + self._timeout
+        while not self._producer.health().up and not self._cancelled:
+            if time.monotonic() >= deadline:
+                cause = self._producer.health().cause
+                raise TransportError(f"nothing was published: {cause}", retriable=True)
+            self._producer.poll(_SLICE)
+            self._tell_health()
+
+    # -- Sending ------------------------------------------------------------
+
+    def _send(self) -> Iterator[ShipmentEnded]:
+        sending = self._sending
+        self._digests = {}
+        while not sending.finished:
+            if self._cancelled:
+                yield from self._told(sending.cancel())
+                return
+            while (order := sending.next()) is not None:
+                why = self._send_chunk(order)
+                if why is not None:
+                    yield from self._told(sending.failed(order.ticket, why))
+            for delivery in self._producer.poll(_SLICE) if sending.unacknowledged else ():
+                yield from self._told(self._heed(delivery))
+            self._tell_health()
+            self._progress(sending.acknowledged_bytes, sending.total_bytes)
+
+    def _send_chunk(self, order: SendChunk) -> str | None:
+        """Send one chunk; return why it cannot be sent, if so."""
+        shipment, opened = order.shipment, self._files[order.shipment.name]
+        try:
+            data = opened.read(order.start, order.stop)
+        except OSError as exc:
+            return f"{opened.path} cannot be read: {exc.strerror}"
+        if data is None:
+            return _CHANGED
+        claims = shipment.claims
+        sha256 = self._digests.setdefault(claims.transfer_id, hashlib.sha256())
+        sha256.update(data)
+        if order.is_last:
+            if not opened.unchanged:
+                return _CHANGED
+            claims = evolve(claims, digest=self._digests.pop(claims.transfer_id).digest())
+        headers = encode_headers(
+            hostname=shipment.hostname,
+            name=shipment.name,
+            index=order.index,
+            count=shipment.count,
+            claims=claims,
+        )
+        by_zone = self._settings.route_by is RouteBy.ZONE_ID
+        key = shipment.hostname if by_zone else shipment.name
+        self._producer.send(Outgoing(order.ticket, key.encode(), data, headers))
+        return None
+
+    def _heed(self, delivery: Delivery) -> list[ShipmentEnded]:
+        if isinstance(delivery, Acknowledged):
+            return self._sending.acknowledged(delivery.ticket)
+        return self._sending.failed(delivery.ticket, delivery.why)
+
+    def _told(self, ended: list[ShipmentEnded]) -> list[ShipmentEnded]:
+        for each in ended:
+            self._tell(each)
+        return ended
+
+    def _tell_health(self) -> None:
+        health = self._producer.health()
+        if health.cause != self._health:
+            self._health = health.cause
+            self._tell(HealthChanged(up=health.up, detail=health.cause))
+
+
+def _hosts(to: Iterable[str]) -> list[str]:
+    """Return the hosts, each once: case and a dot at the end do not count."""
+    hosts: dict[str, str] = {}
+    for hostname in to:
+        problem = hostname_problem(hostname)
+        if problem is not None:
+            raise PublishError(f"whom to send to {problem}")
+        hosts.setdefault(hostname.lower().removesuffix("."), hostname.removesuffix("."))
+    return list(hosts.values())

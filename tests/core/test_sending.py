@@ -1,0 +1,620 @@
+"""What is sent next, and what becomes of each file: order, window, failures, any weather."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from filesync._model import Claims, Kind
+from filesync._sending import Parting, SendChunk, Sending, Shipment, ShipmentEnded
+from filesync._splitter import DEFAULT_CHUNK_BYTES, split
+from support.pieces import examples, target
+
+SENT, FAILED = Parting.SENT, Parting.FAILED
+WITHHELD, CANCELLED = Parting.WITHHELD, Parting.CANCELLED
+
+
+def shipment(
+    name: str = "a.rpz", size: int = 1, *, hostname: str = "ns1", chunk_bytes: int = 2
+) -> Shipment:
+    """Return a file for a host; what ends in .yaml is configuration."""
+    return Shipment(
+        hostname=hostname,
+        name=name,
+        kind=target(name).kind,
+        size=size,
+        chunk_bytes=chunk_bytes,
+        claims=Claims(transfer_id=f"{name} {hostname}", size=size),
+    )
+
+
+def handed_out(sending: Sending) -> list[SendChunk]:
+    """Return all that may be sent now."""
+    return list(iter(sending.next, None))
+
+
+def told(ended: Iterable[ShipmentEnded]) -> list[str]:
+    """Return what is said of shipments that ended."""
+    return [str(each) for each in ended]
+
+
+def names(orders: Iterable[SendChunk]) -> list[str]:
+    """Return the files of chunks."""
+    return [order.shipment.name for order in orders]
+
+
+# Chunks
+
+
+@pytest.mark.parametrize(
+    ("size", "ranges"),
+    [
+        (0, [(0, 0)]),
+        (1, [(0, 1)]),
+        (9, [(0, 9)]),
+        (10, [(0, 10)]),
+        (11, [(0, 10), (10, 11)]),
+        (20, [(0, 10), (10, 20)]),
+        (25, [(0, 10), (10, 20), (20, 25)]),
+    ],
+)
+def test_every_byte_is_in_one_chunk(size: int, ranges: list[tuple[int, int]]) -> None:
+    """In order, all but the last are full; an empty file is one chunk of nothing."""
+    file = shipment(size=size, chunk_bytes=10)
+    orders = handed_out(Sending([file]))
+    assert [(order.start, order.stop) for order in orders] == ranges
+    assert [order.index for order in orders] == list(range(len(ranges)))
+    assert [order.is_last for order in orders] == [False] * (len(ranges) - 1) + [True]
+    assert file.count == len(ranges)
+    assert all(order.shipment is file for order in orders)
+
+
+@given(size=st.integers(0, 200), chunk_bytes=st.integers(1, 50))
+def test_a_file_is_cut_where_its_headers_say(size: int, chunk_bytes: int) -> None:
+    """The splitter numbers the records: it and the publisher agree about each."""
+    file = shipment(size=size, chunk_bytes=chunk_bytes)
+    slices = split(
+        hostname=file.hostname,
+        name=file.name,
+        size=size,
+        claims=file.claims,
+        chunk_bytes=chunk_bytes,
+    )
+    assert [(order.start, order.stop) for order in handed_out(Sending([file]))] == [
+        (piece.start, piece.stop) for piece in slices
+    ]
+
+
+def test_a_file_is_sent_when_its_last_chunk_is_acknowledged() -> None:
+    """Whichever that is: acknowledgements come in any order."""
+    sending = Sending([shipment(size=5)])
+    first, second, third = handed_out(sending)
+    assert sending.acknowledged(third.ticket) == []
+    assert sending.acknowledged(first.ticket) == []
+    assert not sending.finished
+    [ended] = sending.acknowledged(second.ticket)
+    assert ended == ShipmentEnded(shipment=first.shipment, parting=SENT)
+    assert sending.finished
+    assert sending.next() is None
+
+
+def test_a_file_is_not_sent_before_all_of_it_is_handed_out() -> None:
+    """All that was sent is acknowledged, but the window kept the rest back."""
+    sending = Sending([shipment(size=5)], window_records=1)
+    for index in range(2):
+        [order] = handed_out(sending)
+        assert (order.index, sending.acknowledged(order.ticket)) == (index, [])
+    [last] = handed_out(sending)
+    assert told(sending.acknowledged(last.ticket)) == ["a.rpz to ns1: sent"]
+
+
+def test_without_files_all_is_done() -> None:
+    """Nothing is sent, nothing ends."""
+    sending = Sending([])
+    assert (sending.finished, sending.next(), sending.cancel()) == (True, None, [])
+    assert (sending.total_bytes, sending.acknowledged_bytes, sending.unacknowledged) == (0, 0, 0)
+
+
+def test_one_file_twice_is_two_shipments() -> None:
+    """Equal as they are, each has an end."""
+    sending = Sending([shipment(), shipment()])
+    orders = handed_out(sending)
+    assert [len(sending.acknowledged(order.ticket)) for order in orders] == [1, 1]
+    assert sending.finished
+
+
+def test_a_ticket_is_used_once() -> None:
+    """What was settled, and what never was handed out, cannot be settled: nothing changes."""
+    sending = Sending([shipment(size=5)])
+    tickets = [order.ticket for order in handed_out(sending)]
+    assert len(set(tickets)) == 3
+    sending.acknowledged(tickets[0])
+    for ticket in (tickets[0], max(tickets) + 1):
+        with pytest.raises(KeyError):
+            sending.acknowledged(ticket)
+        with pytest.raises(KeyError):
+            sending.failed(ticket, "too late")
+    assert (sending.unacknowledged, sending.acknowledged_bytes) == (2, 2)
+    assert not sending.finished
+
+
+def test_bytes_count_when_they_are_acknowledged() -> None:
+    """Those of a transfer that failed too: the log has them."""
+    sending = Sending([shipment(size=5), shipment("b.yaml", 7, hostname="ns2", chunk_bytes=9)])
+    assert (sending.total_bytes, sending.acknowledged_bytes) == (12, 0)
+    first, second, third, other = handed_out(sending)
+    assert (sending.acknowledged_bytes, sending.unacknowledged) == (0, 4)
+    sending.acknowledged(third.ticket)
+    assert (sending.acknowledged_bytes, sending.unacknowledged) == (1, 3)
+    sending.failed(first.ticket, "refused")
+    assert (sending.acknowledged_bytes, sending.unacknowledged) == (1, 2)
+    sending.acknowledged(second.ticket)
+    sending.acknowledged(other.ticket)
+    assert (sending.acknowledged_bytes, sending.unacknowledged) == (10, 0)
+
+
+# Order
+
+
+def test_data_goes_in_the_given_order() -> None:
+    """File by file, whoever they are for; several are under way at once."""
+    files = [
+        shipment("b.rpz", 3, hostname="ns2"),
+        shipment("a.rpz", 3),
+        shipment("a.rpz", 0, hostname="ns2"),
+        shipment("c.rpz", 1),
+    ]
+    orders = handed_out(Sending(files))
+    assert [order.shipment for order in orders] == [files[0]] * 2 + [files[1]] * 2 + files[2:]
+
+
+def test_configurations_follow_all_data_of_their_host() -> None:
+    """Wherever they stand among the shipments: one unacknowledged chunk keeps them back."""
+    sending = Sending([shipment("a.yaml"), shipment("a.rpz", 3), shipment("b.rpz")])
+    first, second, other = handed_out(sending)
+    assert names([first, second, other]) == ["a.rpz", "a.rpz", "b.rpz"]
+    sending.acknowledged(other.ticket)
+    sending.acknowledged(second.ticket)
+    assert sending.next() is None
+    assert told(sending.acknowledged(first.ticket)) == ["a.rpz to ns1: sent"]
+    [last] = handed_out(sending)
+    assert told(sending.acknowledged(last.ticket)) == ["a.yaml to ns1: sent"]
+    assert sending.finished
+
+
+def test_a_host_does_not_wait_for_the_data_of_another() -> None:
+    """Nothing of ns1 is acknowledged: ns2, and ns3 without data, get their configurations."""
+    sending = Sending(
+        [
+            shipment("c.yaml", hostname="ns3"),
+            shipment("b.yaml", hostname="ns2"),
+            shipment("b.rpz", hostname="ns2"),
+            shipment("a.yaml"),
+            shipment("a.rpz"),
+        ]
+    )
+    orders = {order.shipment.name: order for order in handed_out(sending)}
+    assert set(orders) == {"b.rpz", "a.rpz", "c.yaml"}
+    sending.acknowledged(orders["b.rpz"].ticket)
+    assert names(handed_out(sending)) == ["b.yaml"]
+
+
+def test_configurations_of_a_host_go_in_the_given_order() -> None:
+    """And do not wait for each other."""
+    sending = Sending([shipment("b.yaml", 3), shipment("a.rpz"), shipment("a.yaml")])
+    [data] = handed_out(sending)
+    sending.acknowledged(data.ticket)
+    assert names(handed_out(sending)) == ["b.yaml", "b.yaml", "a.yaml"]
+
+
+# Failures
+
+
+@pytest.mark.parametrize(
+    ("size", "index", "detail"),
+    [
+        (5, 0, "chunk 1 of 3: timed out"),
+        (5, 1, "chunk 2 of 3: timed out"),
+        (5, 2, "chunk 3 of 3: timed out"),
+        (2, 0, "timed out"),
+        (0, 0, "timed out"),
+    ],
+)
+def test_a_record_that_is_not_acknowledged_ends_its_file(
+    size: int, index: int, detail: str
+) -> None:
+    """The chunk is named as on the wire; of what else was under way nothing more is said."""
+    sending = Sending([shipment(size=size)])
+    orders = handed_out(sending)
+    [ended] = sending.failed(orders.pop(index).ticket, "timed out")
+    assert (ended.parting, ended.detail) == (FAILED, detail)
+    assert sending.finished
+    for order in orders:
+        settled = sending.failed(order.ticket, "again") if order.index % 2 else None
+        assert (sending.acknowledged(order.ticket) if settled is None else settled) == []
+    assert sending.unacknowledged == 0
+
+
+def test_of_a_file_that_failed_nothing_more_is_handed_out() -> None:
+    """The next file goes on at once."""
+    sending = Sending([shipment("a.rpz", 9), shipment("b.rpz")], window_records=2)
+    first, second = handed_out(sending)
+    sending.failed(first.ticket, "timed out")
+    assert names(handed_out(sending)) == ["b.rpz"]
+    assert sending.acknowledged(second.ticket) == []
+    assert handed_out(sending) == []
+
+
+def test_several_files_that_failed_are_passed_over() -> None:
+    """Both failed while the window was full; the third is next."""
+    files = [shipment("a.rpz", 2), shipment("b.rpz", 9), shipment("c.rpz")]
+    sending = Sending(files, window_records=2)
+    first, second = handed_out(sending)
+    assert names([first, second]) == ["a.rpz", "b.rpz"]
+    sending.failed(second.ticket, "timed out")
+    sending.failed(first.ticket, "timed out")
+    assert names(handed_out(sending)) == ["c.rpz"]
+
+
+def test_without_all_its_data_a_host_gets_no_configuration() -> None:
+    """It is told when the last data file has an end; it names the first that was lost."""
+    sending = Sending(
+        [
+            *(shipment(name) for name in ("a.rpz", "b.rpz", "c.rpz", "a.yaml", "b.yaml")),
+            shipment("a.rpz", hostname="ns2"),
+            shipment("a.yaml", hostname="ns2"),
+        ]
+    )
+    a, b, c, other = handed_out(sending)
+    assert told(sending.failed(b.ticket, "timed out")) == ["b.rpz to ns1: failed: timed out"]
+    assert told(sending.failed(a.ticket, "timed out")) == ["a.rpz to ns1: failed: timed out"]
+    assert told(sending.acknowledged(c.ticket)) == [
+        "c.rpz to ns1: sent",
+        "a.yaml to ns1: withheld: b.rpz was not sent",
+        "b.yaml to ns1: withheld: b.rpz was not sent",
+    ]
+    assert handed_out(sending) == []
+    assert told(sending.acknowledged(other.ticket)) == ["a.rpz to ns2: sent"]
+    [order] = handed_out(sending)
+    assert str(order.shipment) == "a.yaml to ns2"
+
+
+def test_the_last_data_file_may_be_the_one_that_fails() -> None:
+    """Its end and those of the configurations come together, its own first."""
+    sending = Sending([shipment("a.yaml"), shipment("a.rpz"), shipment("b.rpz")])
+    a, b = handed_out(sending)
+    sending.acknowledged(a.ticket)
+    assert told(sending.failed(b.ticket, "timed out")) == [
+        "b.rpz to ns1: failed: timed out",
+        "a.yaml to ns1: withheld: b.rpz was not sent",
+    ]
+    assert sending.finished
+
+
+def test_a_configuration_that_fails_keeps_nothing_back() -> None:
+    """Nothing waits for it."""
+    sending = Sending([shipment("a.yaml"), shipment("b.yaml", 9)], window_records=1)
+    [first] = handed_out(sending)
+    assert told(sending.failed(first.ticket, "refused")) == ["a.yaml to ns1: failed: refused"]
+    assert names(handed_out(sending)) == ["b.yaml"]
+
+
+# The window
+
+
+def test_records_are_bounded() -> None:
+    """Each that is settled, one way or the other, lets one go; an empty one counts as well."""
+    files = [shipment(f"{number}.rpz", number % 2) for number in range(5)]
+    sending = Sending(files, window_records=2)
+    first, second = handed_out(sending)
+    sending.acknowledged(second.ticket)
+    assert names(handed_out(sending)) == ["2.rpz"]
+    sending.failed(first.ticket, "timed out")
+    assert names(handed_out(sending)) == ["3.rpz"]
+
+
+def test_bytes_are_bounded() -> None:
+    """The window may be filled exactly; the chunk that does not fit waits for its bytes."""
+    sending = Sending([shipment(size=9)], window_bytes=4)
+    first, second = handed_out(sending)
+    sending.acknowledged(first.ticket)
+    [third] = handed_out(sending)
+    assert sending.failed(second.ticket, "timed out")
+    assert handed_out(sending) == []
+    assert sending.acknowledged(third.ticket) == []
+
+
+def test_a_chunk_that_fits_exactly_is_not_kept_back() -> None:
+    """One byte less of window, and it is."""
+    files = [shipment("a.rpz", 2), shipment("b.rpz", 1)]
+    assert names(handed_out(Sending(files, window_bytes=3))) == ["a.rpz", "b.rpz"]
+    assert names(handed_out(Sending(files, window_bytes=2))) == ["a.rpz"]
+
+
+def test_a_chunk_that_is_larger_than_the_window_goes_alone() -> None:
+    """It would wait for ever otherwise; not even an empty one goes beside it."""
+    sending = Sending(
+        [shipment("a.rpz", 1), shipment("b.rpz", 9, chunk_bytes=9), shipment("c.rpz", 0)],
+        window_bytes=4,
+    )
+    seen = []
+    while not sending.finished:
+        [order] = handed_out(sending)
+        seen.append(order.shipment.name)
+        sending.acknowledged(order.ticket)
+    assert seen == ["a.rpz", "b.rpz", "c.rpz"]
+
+
+def test_by_default_the_window_is_32_mebibytes_and_10000_records() -> None:
+    """Whichever is reached first."""
+    size = DEFAULT_CHUNK_BYTES * 100
+    large = handed_out(Sending([shipment(size=size, chunk_bytes=DEFAULT_CHUNK_BYTES)]))
+    assert sum(order.stop - order.start for order in large) == 32 * 1024 * 1024
+    assert len(handed_out(Sending([shipment(size=20_000, chunk_bytes=1)]))) == 10_000
+
+
+# To stop
+
+
+def test_when_it_is_cancelled_each_file_says_how_far_it_came() -> None:
+    """All under way, partly under way, not begun, waiting for its data."""
+    sending = Sending(
+        [
+            shipment("a.yaml"),
+            shipment("a.rpz", 1),
+            shipment("b.rpz", 3),
+            shipment("c.rpz", 5),
+            shipment("d.rpz", 0),
+        ],
+        window_records=4,
+    )
+    tickets = [order.ticket for order in handed_out(sending)]
+    assert told(sending.acknowledged(tickets[0])) == ["a.rpz to ns1: sent"]
+    cancelled = "ns1: cancelled"
+    assert sorted(told(sending.cancel())) == [
+        f"a.yaml to {cancelled}: nothing of it was sent",
+        f"b.rpz to {cancelled}: all of it was under way: it may have arrived",
+        f"c.rpz to {cancelled}: chunk 2 of 3 was not sent: it cannot become whole",
+        f"d.rpz to {cancelled}: nothing of it was sent",
+    ]
+    assert sending.finished
+    assert sending.next() is None
+
+
+def test_what_was_under_way_may_still_be_settled_after_that() -> None:
+    """It counts, but nothing ends again, and no configuration follows."""
+    sending = Sending([shipment("a.rpz"), shipment("b.rpz"), shipment("a.yaml")])
+    first, second = handed_out(sending)
+    assert len(sending.cancel()) == 3
+    assert sending.cancel() == []
+    assert sending.unacknowledged == 2
+    assert sending.acknowledged(first.ticket) == []
+    assert sending.failed(second.ticket, "closed") == []
+    assert (sending.unacknowledged, sending.acknowledged_bytes) == (0, 1)
+    assert sending.next() is None
+
+
+# Words
+
+
+def test_a_shipment_names_file_and_host() -> None:
+    """As an operator knows them."""
+    assert str(shipment("b/c.rpz", hostname="ns2.example")) == "b/c.rpz to ns2.example"
+
+
+@pytest.mark.parametrize(
+    ("parting", "detail", "words"),
+    [
+        (SENT, "", "a.rpz to ns1: sent"),
+        (FAILED, "timed out", "a.rpz to ns1: failed: timed out"),
+        (WITHHELD, "b.rpz was not sent", "a.rpz to ns1: withheld: b.rpz was not sent"),
+        (CANCELLED, "", "a.rpz to ns1: cancelled"),
+    ],
+)
+def test_an_end_says_what_and_how_and_why(parting: Parting, detail: str, words: str) -> None:
+    """The reason only if there is one."""
+    assert str(ShipmentEnded(shipment=shipment(), parting=parting, detail=detail)) == words
+
+
+# Any weather
+
+
+class Publishing(RuleBasedStateMachine):
+    """Chunks are handed out and settled in any order, in a small window; it may be cancelled."""
+
+    sending = Sending([])
+    window_bytes = window_records = 0
+    acknowledged_bytes = 0
+    cancelled = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shipments: list[Shipment] = []
+        #: By name: the chunks that were handed out, how many of them came back, the end.
+        self.chunks: dict[str, list[SendChunk]] = {}
+        self.returned: dict[str, int] = {}
+        self.ends: dict[str, Parting] = {}
+        self.under_way: dict[int, SendChunk] = {}
+        self.settled: list[int] = []
+
+    # The model
+
+    def of(self, hostname: str, kind: Kind) -> list[Shipment]:
+        """Return the files of a host, data or configuration."""
+        return [x for x in self.shipments if (x.hostname, x.kind) == (hostname, kind)]
+
+    def may_go(self, file: Shipment) -> bool:
+        """Whether it is the turn of *file*, and something is left of it."""
+        chunks = self.chunks[file.name]
+        data = self.of(file.hostname, Kind.DATA) if file.kind is Kind.CONFIG else []
+        return (
+            file.name not in self.ends
+            and not (chunks and chunks[-1].stop == file.size)
+            and all(self.ends.get(each.name) is SENT for each in data)
+        )
+
+    def fits(self, file: Shipment) -> bool:
+        """Whether the next chunk of *file* has room in the window."""
+        start = sum(order.stop - order.start for order in self.chunks[file.name])
+        length = min(file.chunk_bytes, file.size - start)
+        return not self.under_way or self.bytes_under_way() + length <= self.window_bytes
+
+    def bytes_under_way(self) -> int:
+        return sum(order.stop - order.start for order in self.under_way.values())
+
+    def end(self, file: Shipment, parting: Parting) -> dict[str, Parting]:
+        """Return what ends with *file*: the configurations too, if its host lost data."""
+        new = {file.name: parting}
+        self.ends[file.name] = parting
+        data = self.of(file.hostname, Kind.DATA)
+        partings = [self.ends.get(each.name) for each in data]
+        if file.kind is Kind.DATA and None not in partings and {*partings} != {SENT}:
+            for each in self.of(file.hostname, Kind.CONFIG):
+                new[each.name] = self.ends[each.name] = WITHHELD
+        return new
+
+    # What happens
+
+    @initialize(
+        files=st.lists(
+            st.tuples(
+                st.sampled_from(["ns1", "ns2", "ns3"]),
+                st.sampled_from(["rpz", "rpz", "yaml"]),
+                st.sampled_from([0, 1, 2, 3, 4, 5, 9]),
+                st.integers(1, 4),
+            ),
+            max_size=8,
+        ),
+        window_bytes=st.integers(1, 9),
+        window_records=st.integers(1, 5),
+    )
+    def begin(
+        self, files: list[tuple[str, str, int, int]], window_bytes: int, window_records: int
+    ) -> None:
+        self.shipments = [
+            shipment(f"{number}.{suffix}", size, hostname=hostname, chunk_bytes=chunk_bytes)
+            for number, (hostname, suffix, size, chunk_bytes) in enumerate(files)
+        ]
+        self.chunks = {file.name: [] for file in self.shipments}
+        self.returned = {file.name: 0 for file in self.shipments}
+        self.window_bytes, self.window_records = window_bytes, window_records
+        self.sending = Sending(
+            iter(self.shipments), window_bytes=window_bytes, window_records=window_records
+        )
+        assert self.sending.total_bytes == sum(file.size for file in self.shipments)
+
+    @rule(most=st.integers(1, 6))
+    def hand_out(self, most: int) -> None:
+        for _ in range(most):
+            order = self.sending.next()
+            if order is None:
+                self.check_nothing()
+                return
+            self.check_turn(order)
+            self.under_way[order.ticket] = order
+            self.chunks[order.shipment.name].append(order)
+            assert len(self.under_way) <= self.window_records
+            assert len(self.under_way) == 1 or self.bytes_under_way() <= self.window_bytes
+
+    def check_nothing(self) -> None:
+        """There is a reason to hand out nothing."""
+        waiting = [file for file in self.shipments if self.may_go(file)]
+        full = len(self.under_way) == self.window_records
+        assert full or not waiting or not all(self.fits(file) for file in waiting)
+        assert self.under_way or not waiting, "it waits for nothing"
+        assert self.under_way or len(self.ends) == len(self.shipments), "it never ends"
+
+    def check_turn(self, order: SendChunk) -> None:
+        """It is the next chunk of a file, the turn of which it is."""
+        file, before = order.shipment, self.chunks[order.shipment.name]
+        assert not self.cancelled
+        assert order.ticket not in self.under_way
+        assert order.ticket not in self.settled
+        assert self.may_go(file), "it ended, is handed out already, or has to wait"
+        assert order.index == len(before)
+        assert order.start == (before[-1].stop if before else 0)
+        assert order.is_last is (order.stop == file.size)
+        assert order.is_last or order.stop - order.start == file.chunk_bytes
+        assert order.stop - order.start in range(file.size > 0, file.chunk_bytes + 1)
+        for other in self.shipments[: self.shipments.index(file)]:
+            if other.kind is file.kind and (
+                file.kind is Kind.DATA or other.hostname == file.hostname
+            ):
+                assert not self.may_go(other), "it was given before"
+
+    @precondition(lambda self: self.under_way)
+    @rule(which=st.integers(0, 9), good=st.sampled_from([True, True, True, False]))
+    def settle(self, which: int, good: bool) -> None:
+        ticket = sorted(self.under_way)[which % len(self.under_way)]
+        order = self.under_way.pop(ticket)
+        self.settled.append(ticket)
+        file, expected = order.shipment, dict[str, Parting]()
+        if good:
+            self.acknowledged_bytes += order.stop - order.start
+            self.returned[file.name] += 1
+            chunks = self.chunks[file.name]
+            complete = chunks[-1].stop == file.size and self.returned[file.name] == len(chunks)
+            if complete and file.name not in self.ends:
+                expected = self.end(file, SENT)
+            self.check_ends(self.sending.acknowledged(ticket), expected)
+        else:
+            if file.name not in self.ends:
+                expected = self.end(file, FAILED)
+            self.check_ends(self.sending.failed(ticket, "timed out"), expected)
+
+    def check_ends(self, ended: list[ShipmentEnded], expected: dict[str, Parting]) -> None:
+        """Just those ended, each once, and the cause before what follows from it."""
+        found = [(each.shipment.name, each.parting) for each in ended]
+        assert found[:1] == list(expected.items())[:1]
+        assert sorted(found, key=str) == sorted(expected.items(), key=str)
+        for each in ended:
+            assert (each.detail == "") is (each.parting is SENT)
+            if each.parting is WITHHELD:
+                assert not self.chunks[each.shipment.name]
+                assert each.detail in {
+                    f"{data.name} was not sent"
+                    for data in self.of(each.shipment.hostname, Kind.DATA)
+                    if self.ends[data.name] is FAILED
+                }
+
+    @precondition(lambda self: self.settled)
+    @rule(which=st.integers(0, 9), good=st.booleans())
+    def settle_again(self, which: int, good: bool) -> None:
+        ticket = self.settled[which % len(self.settled)]
+        with pytest.raises(KeyError):
+            self.sending.acknowledged(ticket) if good else self.sending.failed(ticket, "again")
+
+    @rule(sure=st.sampled_from([False, False, False, True]))
+    def cancel(self, sure: bool) -> None:
+        if sure:
+            expected = {x.name: CANCELLED for x in self.shipments if x.name not in self.ends}
+            ended = [(each.shipment.name, each.parting) for each in self.sending.cancel()]
+            assert sorted(ended, key=str) == sorted(expected.items(), key=str)
+            self.ends |= expected
+            self.cancelled = True
+            assert self.sending.next() is None
+
+    @invariant()
+    def what_is_counted_is_so(self) -> None:
+        assert self.sending.finished is (len(self.ends) == len(self.shipments))
+        assert self.sending.unacknowledged == len(self.under_way)
+        assert self.sending.acknowledged_bytes == self.acknowledged_bytes
+
+    def teardown(self) -> None:
+        """When all goes well from now on every file ends, the newest record first."""
+        self.hand_out(100)
+        while self.under_way:
+            self.settle(len(self.under_way) - 1, good=True)
+            self.hand_out(100)
+        assert self.sending.finished
+        assert set(self.ends) == {file.name for file in self.shipments}
+        if self.ends and {*self.ends.values()} == {SENT}:
+            assert self.sending.acknowledged_bytes == self.sending.total_bytes
+
+
+TestPublishing = Publishing.TestCase
+TestPublishing.settings = examples(300, steps=20)
