@@ -642,7 +642,7 @@ def test_the_command_line_page_lists_every_exit_status() -> None:
         and isinstance(node.value.value, int)
         and not isinstance(node.value.value, bool)
     ]
-    assert [int(row) for row in rows] == sorted(statuses) == [0, 1, 2, 3, 4]
+    assert [int(row) for row in rows] == sorted(statuses) == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -651,6 +651,7 @@ def test_the_command_line_page_lists_every_exit_status() -> None:
         "filesync",
         "filesync.exceptions",
         "filesync.transport",
+        "filesync.producer",
         "filesync.daemon",
         "filesync.runtime",
         "filesync.testing",

@@ -100,9 +100,11 @@ _PRODUCER_GUARD = OptionGuard(
     driver=DRIVER,
     pinned=_PRODUCER_PINNED,
     neutral={},
-    refused=dict.fromkeys(
-        ("delivery.timeout.ms", "message.timeout.ms"), "it is the time-out of the publisher"
-    ),
+    refused={
+        "delivery.timeout.ms": "it is the time-out of the publisher",
+        "message.timeout.ms": "it is the time-out of the publisher",
+        "transactional.id": "an acknowledged record is there to be read",
+    },
 )
 
 #: These mean nothing to an admin client, which would complain in its log.

@@ -21,23 +21,19 @@ from confluent_kafka import TopicPartition as DriverPartition
 from filesync import Settings, TopicPartition
 from filesync.exceptions import TransportError
 from filesync.transport import (
-    Fault,
     Health,
     Matcher,
     OffsetsResult,
-    OutOfRange,
-    PartitionFound,
-    PartitionLost,
     Polled,
-    TopicRecreated,
     Unreadable,
 )
 from filesync_confluent_kafka._asking import AdminAsker
 from filesync_confluent_kafka._causes import refusal, suspicion, text_of
 from filesync_confluent_kafka._clients import LOGGER, Clients, open_clients
 from filesync_confluent_kafka._records import Haul, take
-from filesync_kafka_common.causes import Cause, closed_at_once, closed_during_login
+from filesync_kafka_common.causes import Cause, closed
 from filesync_kafka_common.discovery import Discovery
+from filesync_kafka_common.lookout import let_go_by
 from filesync_kafka_common.renewal import Renewal
 from filesync_kafka_common.weather import Layer, Weather
 
@@ -122,7 +118,7 @@ class ConfluentKafkaTransport:
             while True:
                 faults = discovery.step()
                 if faults:
-                    self._let_go(faults)
+                    self._unassign(list(let_go_by(faults, self._assigned)))
                     return Polled(faults=faults)
                 left = deadline - time.monotonic()
                 patience = _SHORT_SLICE if discovery.hurried else _SLICE
@@ -340,16 +336,6 @@ class ConfluentKafkaTransport:
         cause = refusal(error.name(), error.str(), topic=self._topic, servers=self._servers)
         self._weather.trouble(Layer.READING, cause)
 
-    def _let_go(self, faults: Sequence[Fault]) -> None:
-        for fault in faults:
-            match fault:
-                case TopicRecreated():
-                    self._unassign(list(self._assigned))
-                case PartitionLost(source=source) | OutOfRange(source=source):
-                    self._unassign([each for each in self._assigned if each == source])
-                case PartitionFound() | Unreadable():
-                    pass  # Whoever is told decides.
-
     def _unassign(self, sources: Sequence[TopicPartition]) -> None:
         consumer, _ = self._usable()
         leaving = [self._assigned.pop(source) for source in sources]
@@ -384,9 +370,8 @@ class ConfluentKafkaTransport:
         """
         self._goodbyes += 1
         if self._goodbyes >= _GOODBYES and not self._explained and not self._sources:
-            protocol = self._settings.kafka.security_protocol
-            guess = closed_during_login if protocol.authenticated else closed_at_once
-            self._weather.connection_failed(guess(self._servers))
+            authenticated = self._settings.kafka.security_protocol.authenticated
+            self._weather.connection_failed(closed(self._servers, authenticated=authenticated))
         self._weather.all_failed()
 
     def _on_admin_error(self, error: KafkaError) -> None:

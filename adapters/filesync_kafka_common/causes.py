@@ -13,8 +13,7 @@ __all__ = [
     "certificate_refused",
     "certificate_unfit",
     "certificate_untrusted",
-    "closed_at_once",
-    "closed_during_login",
+    "closed",
     "credentials_refused",
     "damaged_record",
     "large_record",
@@ -81,8 +80,18 @@ def name_unknown(told: str) -> Cause:
     return Cause("the name of a broker cannot be resolved: check kafka.server", told)
 
 
-def closed_at_once(servers: str) -> Cause:
-    """They close whatever we say: very likely they speak TLS, or want a login."""
+def closed(servers: str, *, authenticated: bool) -> Cause:
+    """
+    They close whatever we say, without a word.
+
+    Very likely they speak TLS, or want a login; where we try one, *authenticated*,
+    it is mostly that.
+    """
+    if authenticated:
+        return Cause(
+            f"a broker at {servers} closes the connection during the login: check "
+            "kafka.sasl-username, sasl-password-file, sasl-mechanism and security-protocol"
+        )
     return Cause(
         f"a broker at {servers} closes every connection: "
         "does it want TLS or a login there? Check kafka.security-protocol"
@@ -150,14 +159,6 @@ def login_refused(told: str) -> Cause:
     )
 
 
-def closed_during_login(servers: str) -> Cause:
-    """The connection is made, and closed before the login is answered."""
-    return Cause(
-        f"a broker at {servers} closes the connection during the login: check "
-        "kafka.sasl-username, sasl-password-file, sasl-mechanism and security-protocol"
-    )
-
-
 # An answer that is an error
 
 
@@ -166,7 +167,7 @@ def topic_missing(topic: str, servers: str) -> Cause:
     return Cause(f"there is no topic {topic!r} at {servers}: create it, or correct kafka.topic")
 
 
-def topic_forbidden(topic: str, right: str) -> Cause:
+def topic_forbidden(topic: str, right: str = "READ") -> Cause:
     """A right is missing: *right*, READ or WRITE, is what we came for."""
     return Cause(f"no right to the topic {topic!r}: grant us {right} and DESCRIBE on it")
 

@@ -15,9 +15,16 @@ from collections.abc import Iterable, Mapping
 from attrs import frozen
 
 from filesync import TopicPartition
-from filesync.transport import Fault, OutOfRange, PartitionFound, PartitionLost, TopicRecreated
+from filesync.transport import (
+    Fault,
+    OutOfRange,
+    PartitionFound,
+    PartitionLost,
+    TopicRecreated,
+    Unreadable,
+)
 
-__all__ = ["Extent", "Lookout", "Seen", "connection_line"]
+__all__ = ["Extent", "Lookout", "Seen", "connection_line", "let_go_by"]
 
 #: The first offset that can be read, and the next one to be written.
 Extent = tuple[int, int]
@@ -39,6 +46,23 @@ class Seen:
     topic_id: str | None = None
     cluster_id: str | None = None
     extents: Mapping[int, Extent] = {}
+
+
+def let_go_by(
+    faults: Iterable[Fault], assigned: Iterable[TopicPartition]
+) -> frozenset[TopicPartition]:
+    """Return which of the *assigned* partitions must not be read on after *faults*."""
+    assigned = frozenset(assigned)
+    leaving: frozenset[TopicPartition] = frozenset()
+    for fault in faults:
+        match fault:
+            case TopicRecreated():
+                leaving = assigned
+            case PartitionLost(source=source) | OutOfRange(source=source):
+                leaving |= assigned & {source}
+            case PartitionFound() | Unreadable():
+                pass  # Whoever is told decides.
+    return leaving
 
 
 class Lookout:

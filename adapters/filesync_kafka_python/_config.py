@@ -18,7 +18,7 @@ import importlib.util
 import ssl
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
 from filesync import Settings
 from filesync.exceptions import TransportError
@@ -121,6 +121,9 @@ _PRODUCER_GUARD = OptionGuard(
     },
 )
 
+#: The reading client knows nothing of them; both read the same settings.
+_PRODUCER_ONLY = KafkaProducer.DEFAULT_CONFIG.keys() - KafkaConsumer.DEFAULT_CONFIG.keys()
+
 #: Milliseconds for which one request of a producer may be unanswered.
 _REQUEST_TIMEOUT_MS = 30_000
 
@@ -171,7 +174,8 @@ def consumer_config(settings: Settings) -> Config:
     """
     kafka = settings.kafka
     config: Config = {**_DEFAULTS, "client_id": client_id_of(settings)}
-    config.update(_GUARD.checked(kafka.options.get(DRIVER, {})))
+    options = _GUARD.checked(kafka.options.get(DRIVER, {}))
+    config.update({name: each for name, each in options.items() if name not in _PRODUCER_ONLY})
     config["api_version"] = _api_version(config["api_version"])
     config.update(_GUARD.pins)
     config["bootstrap_servers"] = list(kafka.servers)
@@ -230,7 +234,7 @@ def producer_config(settings: Settings, timeout: float) -> Config:
     return (
         sending
         | ours
-        | {name: value for name, value in options.items() if name in sending}
+        | {name: value for name, value in options.items() if name in _PRODUCER_ONLY}
         | _PRODUCER_GUARD.pins
         | {
             "client_id": f"{reading['client_id']}-producer",

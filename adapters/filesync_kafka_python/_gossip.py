@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from filesync import Settings
-from filesync_kafka_common.causes import closed_at_once, closed_during_login
+from filesync_kafka_common.causes import closed
 from filesync_kafka_common.weather import Weather
 from filesync_kafka_python._causes import is_denial, is_goodbye, suspicion
 
@@ -125,8 +125,7 @@ class Gossip:
             # was told the reason one time in three needs no guess.
             if why is None and self._goodbyes >= _GOODBYES and not self._named:
                 denied = self._protocol.authenticated
-                guess = closed_during_login if denied else closed_at_once
-                why = guess(self._servers)
+                why = closed(self._servers, authenticated=denied)
         self.denied = self.denied or denied
         self._weather.connection_failed(why)
         if denied and not self._weather.fair:

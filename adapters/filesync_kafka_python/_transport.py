@@ -28,15 +28,12 @@ from filesync.transport import (
     Health,
     Matcher,
     OffsetsResult,
-    OutOfRange,
-    PartitionFound,
-    PartitionLost,
     Polled,
-    TopicRecreated,
     Unreadable,
 )
 from filesync_kafka_common.causes import Cause
 from filesync_kafka_common.discovery import Discovery
+from filesync_kafka_common.lookout import let_go_by
 from filesync_kafka_common.options import group_of
 from filesync_kafka_common.renewal import Renewal
 from filesync_kafka_common.weather import Layer, Weather
@@ -143,7 +140,7 @@ class KafkaPythonTransport:
                 discovery.hurry()
             faults = discovery.step()
             if faults:
-                self._let_go(faults)
+                self._let_go(consumer, let_go_by(faults, self._assigned))
                 return Polled(faults=faults)
             left = max(0.0, deadline - time.monotonic())
             patience = min(left, _SHORT_SLICE if discovery.hurried else _SLICE)
@@ -243,6 +240,13 @@ class KafkaPythonTransport:
         if old is not None:
             old.close(_REST)
         self.assign(positions)
+
+    def _let_go(self, consumer: KafkaConsumer, sources: frozenset[TopicPartition]) -> None:
+        for source in sources:
+            del self._assigned[source]
+            self._strays.discard(source)
+        if sources:
+            self._apply(consumer)
 
     def _apply(self, consumer: KafkaConsumer) -> None:
         consumer.assign(self._readable())
@@ -355,23 +359,3 @@ class KafkaPythonTransport:
         broken = getattr(getattr(consumer, "_fetcher", None), "_next_partition_records", None)
         if broken is not None:
             broken.drain()
-
-    # -- Faults -------------------------------------------------------------
-
-    def _let_go(self, faults: Sequence[Fault]) -> None:
-        consumer, _ = self._usable()
-        leaving: set[TopicPartition] = set()
-        for fault in faults:
-            match fault:
-                case TopicRecreated():
-                    leaving.update(self._assigned)
-                case PartitionLost(source=source) | OutOfRange(source=source):
-                    leaving.add(source)
-                case PartitionFound() | Unreadable():
-                    pass  # Whoever is told decides.
-        if not leaving:
-            return
-        for source in leaving:
-            self._assigned.pop(source, None)
-            self._strays.discard(source)
-        self._apply(consumer)

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution, version
 from types import FrameType
 
-from filesync import Settings, read_settings
+from filesync import Parting, Settings, read_settings
 from filesync._splitter import DEFAULT_CHUNK_BYTES
 from filesync.exceptions import (
     DriverMissingError,
@@ -38,12 +38,14 @@ from filesync.exceptions import (
 __all__ = ["main"]
 
 _OK = 0
-_NOT_SERVED = 1
+_NOT_SERVED = _UNSENT = 1
 _USAGE = 2
 _IN_USE = 3
 _TRANSPORT = 4
+_STOPPED = 5
 
 _MAX_SETTINGS_BYTES = 1 << 20
+_DEMO_DRIVERS = ("confluent-kafka", "kafka-python")
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -127,6 +129,12 @@ def _parser() -> argparse.ArgumentParser:
     send.set_defaults(run=_publish)
 
     demo = commands.add_parser("demo", help="show it at work, with a broker of its own")
+    demo.add_argument(
+        "--driver",
+        choices=_DEMO_DRIVERS,
+        default=_DEMO_DRIVERS[0],
+        help="with which driver (default: %(default)s); the broker is confluent-kafka's",
+    )
     demo.set_defaults(run=_demo)
     return parser
 
@@ -175,26 +183,26 @@ def _publish(arguments: argparse.Namespace) -> int:
     from filesync.runtime._publish import publish  # noqa: PLC0415 - only this command needs it.
 
     settings = _read(arguments.config)
-    try:
-        return publish(
-            settings,
-            files=arguments.files,
-            to=arguments.to,
-            chunk_bytes=arguments.chunk_bytes,
-            timeout=arguments.timeout,
-            generation=arguments.generation,
-            dry_run=arguments.dry_run,
-        )
-    except TransportError as exc:
-        # Where trying again may help, the settings are not at fault.
-        return _fail(_TRANSPORT if exc.retriable else _USAGE, exc)
+    ended = publish(
+        settings,
+        files=arguments.files,
+        to=arguments.to,
+        chunk_bytes=arguments.chunk_bytes,
+        timeout=arguments.timeout,
+        generation=arguments.generation,
+        dry_run=arguments.dry_run,
+    )
+    partings = {each.parting for each in ended}
+    if Parting.CANCELLED in partings:
+        return _STOPPED
+    return _OK if partings <= {Parting.SENT} else _UNSENT
 
 
-def _demo(_arguments: argparse.Namespace) -> int:
+def _demo(arguments: argparse.Namespace) -> int:
     from filesync.runtime._demo import run_demo  # noqa: PLC0415 - only this command needs it.
 
     try:
-        return run_demo()
+        return run_demo(arguments.driver)
     except DriverMissingError as exc:
         return _fail(_USAGE, exc)
 

@@ -27,7 +27,7 @@ from collections.abc import Iterable
 
 from filesync._effects import AppendChunk, DropTransfer
 from filesync._ended import PAGE, Ended, Identity, fingerprint, identify, is_named
-from filesync._model import Chunk, Origin, Target, TopicPartition, TransferKey
+from filesync._model import Chunk, Claims, Origin, Target, TopicPartition, TransferKey
 from filesync._outcomes import Ending, RecordRefused, TransferEnded
 from filesync._settings import Limits
 from filesync._transfer import OpenTransfer, Whole
@@ -89,9 +89,10 @@ class Assembler:
         opened = self._open.get(identity)
         mark = fingerprint(chunk.data)
         steps: list[Step] = []
+        claims = chunk.claims
         if opened is not None:
             if is_named(chunk):
-                _agree(opened, chunk)
+                claims = _agree(opened, chunk)
             seen = opened.pages.get(chunk.index)
             if seen and (is_named(chunk) or (chunk.index and seen == mark)):
                 return []
@@ -120,6 +121,7 @@ class Assembler:
                 self._beware_of(self._ended.failed(identity, Ending.REFUSED_QUOTA))
                 return [*steps, _refused(chunk, target, Ending.REFUSED_QUOTA, refusal)]
             opened = self._begin(identity, chunk, target, mark, at)
+        opened.claims = claims
         return steps + self._take(identity, opened, chunk, mark, at)
 
     def supersede(self, name: str, origin: Origin) -> list[Step]:
@@ -321,7 +323,8 @@ class Assembler:
         return None
 
 
-def _agree(opened: OpenTransfer, chunk: Chunk) -> None:
+def _agree(opened: OpenTransfer, chunk: Chunk) -> Claims:
+    """Return what *chunk* and the transfer that it names say together."""
     if opened.count != chunk.count:
         raise MalformedRecordError(
             f"{opened.target.name}: chunk {chunk.index + 1} of {chunk.count}, "
@@ -333,7 +336,7 @@ def _agree(opened: OpenTransfer, chunk: Chunk) -> None:
             f"{opened.target.name}: chunk {chunk.index + 1} says other things about the file "
             f"than the chunk at {opened.origin}"
         )
-    opened.claims = claims
+    return claims
 
 
 def _refused(chunk: Chunk, target: Target, ending: Ending, why: str) -> RecordRefused:

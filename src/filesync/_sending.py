@@ -20,6 +20,7 @@ from attrs import Factory, define
 
 from filesync._model import Claims, Kind
 from filesync._values import frozen
+from filesync.exceptions import InvalidTransitionError
 
 __all__ = ["Parting", "SendChunk", "Sending", "Shipment", "ShipmentEnded"]
 
@@ -49,6 +50,9 @@ class Shipment:
         size: Bytes of the file.
         chunk_bytes: Bytes of every chunk but the last one.
         claims: Of the transfer; the last chunk adds the digest.
+
+    Raises:
+        ValueError: *size* is below 0 or *chunk_bytes* below 1.
     """
 
     hostname: str
@@ -57,6 +61,10 @@ class Shipment:
     size: int
     chunk_bytes: int
     claims: Claims
+
+    def __attrs_post_init__(self) -> None:
+        if self.size < 0 or self.chunk_bytes < 1:
+            raise ValueError(f"{self.size} bytes in chunks of {self.chunk_bytes}")
 
     @property
     def count(self) -> int:
@@ -126,7 +134,7 @@ class _Host:
     """What one host still waits for: *data* files without an end; *lost* names one not sent."""
 
     data: int = 0
-    lost: str = ""
+    lost: str | None = None
     configurations: list[_Underway] = Factory(list)
 
 
@@ -137,7 +145,10 @@ class Sending:
     Args:
         shipments: One for each file and host.
         window_bytes: Bytes that may be unacknowledged; one chunk may exceed them.
-        window_records: Records that may be unacknowledged.
+        window_records: Records that may be unacknowledged, at least 1.
+
+    Raises:
+        ValueError: *window_records* is below 1.
     """
 
     def __init__(
@@ -147,6 +158,8 @@ class Sending:
         window_bytes: int = 32 * 1024 * 1024,
         window_records: int = 10_000,
     ) -> None:
+        if window_records < 1:
+            raise ValueError("at least one record must be on its way, or nothing ever is")
         self._window_bytes = window_bytes
         self._window_records = window_records
         self._ready: deque[_Underway] = deque()
@@ -208,7 +221,12 @@ class Sending:
         return order
 
     def acknowledged(self, ticket: int) -> list[ShipmentEnded]:
-        """The log has the record of *ticket*; return what ended with it."""
+        """
+        The log has the record of *ticket*; return what ended with it.
+
+        Raises:
+            InvalidTransitionError: That ticket is not under way.
+        """
         underway, order = self._settle(ticket)
         self.acknowledged_bytes += order.stop - order.start
         underway.acknowledged += 1
@@ -217,7 +235,12 @@ class Sending:
         return self._end(underway, Parting.SENT)
 
     def failed(self, ticket: int, why: str) -> list[ShipmentEnded]:
-        """The record of *ticket* is not acknowledged, and will not be; return what ended."""
+        """
+        The record of *ticket* is not acknowledged, and will not be; return what ended.
+
+        Raises:
+            InvalidTransitionError: That ticket is not under way.
+        """
         underway, order = self._settle(ticket)
         if underway.ended:
             return []
@@ -242,6 +265,8 @@ class Sending:
         return ended
 
     def _settle(self, ticket: int) -> tuple[_Underway, SendChunk]:
+        if ticket not in self._tickets:
+            raise InvalidTransitionError(f"ticket {ticket} is not under way")
         underway, order = self._tickets.pop(ticket)
         self._unacknowledged -= order.stop - order.start
         return underway, order
@@ -258,11 +283,11 @@ class Sending:
             return ended
         host = self._hosts[shipment.hostname]
         host.data -= 1
-        if parting is not Parting.SENT:
-            host.lost = host.lost or shipment.name
+        if parting is not Parting.SENT and host.lost is None:
+            host.lost = shipment.name
         if host.data:
             return ended
-        if not host.lost:
+        if host.lost is None:
             self._ready.extend(host.configurations)
             return ended
         why = f"{host.lost} was not sent"

@@ -1,7 +1,7 @@
 """
 What tests of filesync's users can lean on: doubles, and the transport contract.
 
-`MemoryBroker` and `MemoryTransport` stand in for Kafka, `ManualClock` for the
+`MemoryBroker`, `MemoryTransport` and `MemoryProducer` stand in for Kafka, `ManualClock` for the
 time. `TransportContract` is what whoever writes a transport runs; it is the
 only name here that needs pytest to be of use.
 """
@@ -16,11 +16,13 @@ if "pytest" in sys.modules:  # pragma: no branch - our own tests run under it
 
 from filesync.runtime._contract import Log, OpenTransport, Reader, TransportContract
 from filesync.runtime._memory import MemoryBroker, MemoryTransport
+from filesync.runtime._memory_producer import MemoryProducer
 
 __all__ = [
     "Log",
     "ManualClock",
     "MemoryBroker",
+    "MemoryProducer",
     "MemoryTransport",
     "OpenTransport",
     "Reader",

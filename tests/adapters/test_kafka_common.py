@@ -11,9 +11,17 @@ import pytest
 from filesync import KafkaSettings, Settings, TopicPartition
 from filesync.exceptions import TransportError
 from filesync.testing import ManualClock
-from filesync.transport import Health, OutOfRange, PartitionFound, PartitionLost, TopicRecreated
+from filesync.transport import (
+    Fault,
+    Health,
+    OutOfRange,
+    PartitionFound,
+    PartitionLost,
+    TopicRecreated,
+    Unreadable,
+)
 from filesync_kafka_common import causes
-from filesync_kafka_common.lookout import Extent, Lookout, Seen, connection_line
+from filesync_kafka_common.lookout import Extent, Lookout, Seen, connection_line, let_go_by
 from filesync_kafka_common.renewal import Renewal
 from filesync_kafka_common.secrets import fingerprint, read_login, read_secret, read_tls
 from filesync_kafka_common.weather import Layer, Weather
@@ -329,11 +337,26 @@ _DOCS = Path(__file__).parents[2] / "docs"
 
 def _told() -> list[str]:
     """Return what every cause says, for some server and topic."""
-    arguments = {"servers": _SERVERS, "topic": "zones", "told": "", "option": "o", "name": "n"}
+    arguments = {
+        "servers": _SERVERS,
+        "topic": "zones",
+        "told": "",
+        "option": "o",
+        "name": "n",
+        "right": "READ",
+        "timeout": 60.0,
+        "health": "h",
+    }
     functions = [getattr(causes, name) for name in causes.__all__]
     return [
-        function(*(arguments[name] for name in inspect.signature(function).parameters)).what
+        function(
+            **{
+                name: arguments.get(name, authenticated)
+                for name in inspect.signature(function).parameters
+            }
+        ).what
         for function in functions
+        for authenticated in (True, False)
         if inspect.isfunction(function) and function is not causes.one_line
     ]
 
@@ -342,7 +365,8 @@ def test_how_to_secure_tells_what_to_check() -> None:
     """Whatever the health says about a connection, a login or a right, the page has it."""
     page = (_DOCS / "how-to" / "secure.md").read_text(encoding="utf-8")
     rows = [line.split(" | ")[0].strip("| ") for line in page.splitlines() if line.startswith("| ")]
-    told = [what for what in _told() if "record is" not in what and " answers n" not in what]
+    others = ("record is", " answers n", "not acknowledged")
+    told = [what for what in _told() if not any(other in what for other in others)]
     assert len(told) >= 13
     for what in told:
         assert any(row in what for row in rows[1:]), what
@@ -352,5 +376,32 @@ def test_how_to_secure_tells_what_to_check() -> None:
 
 def test_every_cause_says_what_to_do() -> None:
     """It names a setting, a right or a question."""
+    hints = (
+        "kafka.",
+        "grant",
+        "?",
+        "answers",
+        "damaged",
+        "send smaller chunks",
+        "not acknowledged",
+    )
     for what in _told():
-        assert any(hint in what for hint in ("kafka.", "grant", "?", "answers", "damaged")), what
+        assert any(hint in what for hint in hints), what
+
+
+# What is let go
+
+
+def test_a_fault_ends_the_reading_of_what_it_is_about() -> None:
+    """Of one partition, or of all; what is only told changes nothing."""
+    mine = [TopicPartition("t", number) for number in range(3)]
+    lost = PartitionLost(source=mine[0])
+    stray = OutOfRange(source=mine[1], position=5, start=7, end=9)
+    foreign = PartitionLost(source=TopicPartition("t", 9))
+    found = PartitionFound(source=mine[2], start=0, end=0, topic_id=None, cluster_id=None)
+    unreadable = Unreadable(source=mine[2], offset=1, why="damaged")
+    told: list[Fault] = [found, unreadable, foreign]
+
+    assert let_go_by(told, mine) == frozenset()
+    assert let_go_by([*told, lost, stray], mine) == {mine[0], mine[1]}
+    assert let_go_by([lost, TopicRecreated(topic="t", topic_id="new"), *told], mine) == {*mine}

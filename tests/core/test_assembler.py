@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from itertools import permutations
+from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -19,10 +22,13 @@ from filesync._outcomes import Ending, RecordRefused
 from filesync._plan import Segment
 from filesync._transfer import Whole
 from filesync.exceptions import MalformedRecordError
+from strategies import claims as any_claims
 from support.pieces import P0, P1, SpoolDisk, chunk, examples, origin, target
 
 PIECES = (b"one", b"", b"three", b"4", b"five")
 T1, T2 = Claims(transfer_id="t1"), Claims(transfer_id="t2")
+#: Two digests; nobody here computes one.
+D1, D2 = b"\1" * 32, b"\2" * 32
 
 
 @define
@@ -715,6 +721,131 @@ def test_of_a_named_transfer_the_first_bytes_of_a_chunk_count() -> None:
     assert (desk.files, desk.endings) == ([b"12"], [])
 
 
+# A digest that comes with one chunk
+
+
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["with-first", "with-middle", "with-last"])
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_the_digest_may_come_with_one_chunk(order: tuple[int, ...], place: int) -> None:
+    """Who reads a file while he sends it knows it at the end; chunks arrive in any order."""
+    claims = Claims(transfer_id="t1", size=8, generation=7)
+    pieces = sent([b"one", b"four", b"5"], order, claims=claims)
+    pieces = [
+        evolve(piece, claims=evolve(claims, digest=D1)) if piece.index == place else piece
+        for piece in pieces
+    ]
+    desk = Desk()
+    done = desk.send(*pieces)[-1]
+    assert isinstance(done, Whole)
+    assert done.claims == Claims(transfer_id="t1", size=8, generation=7, digest=D1)
+    assert (desk.files, desk.endings) == ([b"onefour5"], [])
+    assert late(desk.add(evolve(pieces[0], origin=origin(9)))) is Ending.LATE_DUPLICATE
+
+
+def test_a_digest_that_is_known_is_not_lost_by_a_duplicate_without() -> None:
+    """What one chunk said stays said."""
+    desk = Desk()
+    desk.add(chunk(0, 1, 2, b"2", claims=evolve(T1, digest=D1)))
+    assert desk.add(chunk(1, 1, 2, b"2", claims=T1)) == []
+    done = desk.add(chunk(2, 0, 2, b"1", claims=T1))[-1]
+    assert isinstance(done, Whole)
+    assert done.claims.digest == D1
+
+
+@pytest.mark.parametrize(
+    "contradiction",
+    [
+        pytest.param({"digest": D2}, id="digest"),
+        pytest.param({"size": 4}, id="size"),
+        pytest.param({"size": None}, id="no-size"),
+        pytest.param({"generation": 8}, id="generation"),
+        pytest.param({"generation": None}, id="no-generation"),
+        pytest.param({"size": 4, "digest": D1}, id="size-and-digest"),
+    ],
+)
+@pytest.mark.parametrize("index", [1, 2], ids=["seen", "new"])
+def test_only_the_digest_may_come_later(contradiction: dict[str, Any], index: int) -> None:
+    """Another digest, size or generation is malformed, a repeated chunk's too; nothing changes."""
+    claims = Claims(transfer_id="t1", size=3, generation=7)
+    desk = Desk()
+    desk.add(chunk(0, 0, 3, b"1", claims=claims))
+    desk.add(chunk(1, 1, 3, b"2", claims=evolve(claims, digest=D1)))
+    with pytest.raises(MalformedRecordError, match="says other things"):
+        desk.add(chunk(2, index, 3, b"?", claims=evolve(claims, **contradiction)))
+    assert (desk.assembler.open_transfers, desk.assembler.spooled_bytes) == (1, 2)
+    done = desk.add(chunk(3, 2, 3, b"3", claims=claims))[-1]
+    assert isinstance(done, Whole)
+    assert done.claims == evolve(claims, digest=D1)
+    assert (desk.files, desk.endings) == ([b"123"], [])
+
+
+@pytest.mark.parametrize(
+    ("count", "claims"),
+    [
+        pytest.param(3, T1, id="count"),
+        pytest.param(2, evolve(T1, size=2), id="size"),
+        pytest.param(2, evolve(T1, generation=7), id="generation"),
+    ],
+)
+def test_of_a_chunk_that_is_malformed_the_digest_is_not_taken(count: int, claims: Claims) -> None:
+    """It contradicts the transfer, so none of what it says counts."""
+    desk = Desk()
+    desk.add(chunk(0, 0, 2, b"1", claims=T1))
+    with pytest.raises(MalformedRecordError):
+        desk.add(chunk(1, 1, count, b"?", claims=evolve(claims, digest=D2)))
+    done = desk.add(chunk(2, 1, 2, b"2", claims=evolve(T1, digest=D1)))[-1]
+    assert isinstance(done, Whole)
+    assert done.claims == evolve(T1, digest=D1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(None, D1), (D1, None), (D1, D2)], ids=["then-one", "no-more", "other"]
+)
+def test_without_an_id_another_digest_begins_a_new_run(
+    first: bytes | None, second: bytes | None
+) -> None:
+    """Nothing says that it is the same transfer: the older one is superseded."""
+    desk = Desk()
+    desk.add(chunk(0, 0, 2, b"A1", claims=Claims(digest=first)))
+    desk.add(chunk(1, 1, 2, b"B2", claims=Claims(digest=second)))
+    assert (desk.endings, desk.assembler.open_transfers) == ([Ending.SUPERSEDED], 1)
+    done = desk.add(chunk(2, 0, 2, b"B1", claims=Claims(digest=second)))[-1]
+    assert isinstance(done, Whole)
+    assert (desk.files, done.claims) == ([b"B1B2"], Claims(digest=second))
+
+
+def few_claims() -> st.SearchStrategy[Claims]:
+    """Draw claims that often agree."""
+    return st.builds(
+        Claims,
+        transfer_id=st.sampled_from(["t1", "t1", "t1", "t2"]),
+        size=st.sampled_from([5, 5, 5, 0, None]),
+        digest=st.sampled_from([None, None, D1, D2]),
+        generation=st.sampled_from([7, 7, 7, 0, None]),
+    )
+
+
+@given(any_claims() | few_claims())
+def test_claims_joined_with_themselves_stay_as_they_are(said: Claims) -> None:
+    """Nothing is lost, and a digest that is added is kept."""
+    assert said.joined(said) == said
+    without, added = evolve(said, digest=None), evolve(said, digest=D1)
+    assert without.joined(added) == added.joined(without) == added
+
+
+@given(few_claims(), few_claims())
+def test_claims_are_joined_in_either_order(one: Claims, other: Claims) -> None:
+    """If nothing but a digest is missing: together they say what both say, and no more."""
+    joined = one.joined(other)
+    assert joined == other.joined(one)
+    digests = {one.digest, other.digest} - {None}
+    agree = evolve(one, digest=None) == evolve(other, digest=None) and len(digests) < 2
+    assert (joined is not None) is agree
+    if joined is not None:
+        assert joined == evolve(one, digest=next(iter(digests), None))
+        assert joined.joined(one) == joined.joined(other) == joined
+
+
 # S4 and S9: expiry
 
 _EXPIRY = Limits(expire_after=600.0, expire_offsets=1000, expire_idle=1800.0, expire_total=86400.0)
@@ -951,7 +1082,15 @@ class Sending:
     source: TopicPartition
     pieces: list[bytes]
     claims: Claims
+    #: The one chunk that says the digest; None: each says it, if there is one.
+    digest_at: int | None = None
     next: int = 0
+
+    def says(self, index: int) -> Claims:
+        """Return the claims of one chunk."""
+        if self.digest_at is None or index == self.digest_at % len(self.pieces):
+            return self.claims
+        return evolve(self.claims, digest=None)
 
     @property
     def identity(self) -> object:
@@ -1039,17 +1178,30 @@ class Assembling(RuleBasedStateMachine):
         ),
         named=st.booleans(),
         size=st.sampled_from([False, False, True]),
+        digest=st.sampled_from([None, D1, D2]),
+        digest_at=st.none() | st.integers(0, 4),
         indexes=st.lists(st.integers(0, 4), max_size=5),
     )
     def begin(
-        self, name: str, pieces: list[bytes], named: bool, size: bool, indexes: list[int]
+        self,
+        *,
+        name: str,
+        pieces: list[bytes],
+        named: bool,
+        size: bool,
+        digest: bytes | None,
+        digest_at: int | None,
+        indexes: list[int],
     ) -> None:
         self.started += 1
         identity = f"t{self.started}" if named or self.tight else None
-        claims = Claims(transfer_id=identity, size=sum(map(len, pieces)) if size else None)
+        claims = Claims(
+            transfer_id=identity, size=sum(map(len, pieces)) if size else None, digest=digest
+        )
         if identity is None:
             self.stop_unnamed(name)
-        sending = Sending(name, _NAMES[name], pieces, claims)
+            digest_at = None
+        sending = Sending(name, _NAMES[name], pieces, claims, digest_at)
         self.sendings.append(sending)
         self.go_on(sending, indexes, sending.source)
 
@@ -1097,7 +1249,7 @@ class Assembling(RuleBasedStateMachine):
             name=sending.name,
             source=source,
             timestamp=self.now,
-            claims=sending.claims,
+            claims=sending.says(index),
         )
         self.by_record[source, offset] = sending
         steps = self.desk.add(piece, self.now)

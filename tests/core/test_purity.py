@@ -276,15 +276,15 @@ def test_a_planted_violation_is_noticed(copy: Path, planted: str, seen: list[str
         assert f": {what}" in told
 
 
-@pytest.mark.parametrize("function", ["open_transport", "open_elsewhere"])
+@pytest.mark.parametrize("function", ["load_adapter", "open_elsewhere"])
 def test_entry_points_are_looked_up_in_two_functions_only(copy: Path, function: str) -> None:
     """The same import in another function, or in another module, is a violation."""
     text = f"def {function}() -> None:\n    from importlib.metadata import entry_points\n"
     (copy / "_scheduler.py").write_text(text, encoding="utf-8")
-    (copy / "transport.py").write_text(text, encoding="utf-8")
+    (copy / "_lookup.py").write_text(text, encoding="utf-8")
     files = {told.partition(":")[0] for told in _violations(copy)}
-    allowed = function == "open_transport"
-    assert files == ({"_scheduler.py"} if allowed else {"_scheduler.py", "transport.py"})
+    allowed = function == "load_adapter"
+    assert files == ({"_scheduler.py"} if allowed else {"_scheduler.py", "_lookup.py"})
 
 
 @pytest.mark.parametrize(

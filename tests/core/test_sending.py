@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from filesync._model import Claims, Kind
 from filesync._sending import Parting, SendChunk, Sending, Shipment, ShipmentEnded
 from filesync._splitter import DEFAULT_CHUNK_BYTES, split
+from filesync.exceptions import InvalidTransitionError
 from support.pieces import examples, target
 
 SENT, FAILED = Parting.SENT, Parting.FAILED
@@ -134,9 +135,9 @@ def test_a_ticket_is_used_once() -> None:
     assert len(set(tickets)) == 3
     sending.acknowledged(tickets[0])
     for ticket in (tickets[0], max(tickets) + 1):
-        with pytest.raises(KeyError):
+        with pytest.raises(InvalidTransitionError):
             sending.acknowledged(ticket)
-        with pytest.raises(KeyError):
+        with pytest.raises(InvalidTransitionError):
             sending.failed(ticket, "too late")
     assert (sending.unacknowledged, sending.acknowledged_bytes) == (2, 2)
     assert not sending.finished
@@ -214,6 +215,7 @@ def test_configurations_of_a_host_go_in_the_given_order() -> None:
 # Failures
 
 
+@pytest.mark.parametrize("lost", [False, True], ids=["rest-acknowledged", "rest-lost"])
 @pytest.mark.parametrize(
     ("size", "index", "detail"),
     [
@@ -225,7 +227,7 @@ def test_configurations_of_a_host_go_in_the_given_order() -> None:
     ],
 )
 def test_a_record_that_is_not_acknowledged_ends_its_file(
-    size: int, index: int, detail: str
+    size: int, index: int, detail: str, lost: bool
 ) -> None:
     """The chunk is named as on the wire; of what else was under way nothing more is said."""
     sending = Sending([shipment(size=size)])
@@ -234,8 +236,8 @@ def test_a_record_that_is_not_acknowledged_ends_its_file(
     assert (ended.parting, ended.detail) == (FAILED, detail)
     assert sending.finished
     for order in orders:
-        settled = sending.failed(order.ticket, "again") if order.index % 2 else None
-        assert (sending.acknowledged(order.ticket) if settled is None else settled) == []
+        late = sending.failed(order.ticket, "late") if lost else sending.acknowledged(order.ticket)
+        assert late == []
     assert sending.unacknowledged == 0
 
 
@@ -328,6 +330,15 @@ def test_bytes_are_bounded() -> None:
     assert sending.acknowledged(third.ticket) == []
 
 
+def test_a_short_chunk_gives_back_what_it_took() -> None:
+    """One byte, though the others of its file would have two."""
+    files = [shipment(f"{number}.rpz", size) for number, size in enumerate([1, 2, 2, 1])]
+    sending = Sending(files, window_bytes=4)
+    first, _second = handed_out(sending)
+    sending.acknowledged(first.ticket)
+    assert names(handed_out(sending)) == ["2.rpz"]
+
+
 def test_a_chunk_that_fits_exactly_is_not_kept_back() -> None:
     """One byte less of window, and it is."""
     files = [shipment("a.rpz", 2), shipment("b.rpz", 1)]
@@ -338,7 +349,7 @@ def test_a_chunk_that_fits_exactly_is_not_kept_back() -> None:
 def test_a_chunk_that_is_larger_than_the_window_goes_alone() -> None:
     """It would wait for ever otherwise; not even an empty one goes beside it."""
     sending = Sending(
-        [shipment("a.rpz", 1), shipment("b.rpz", 9, chunk_bytes=9), shipment("c.rpz", 0)],
+        [shipment("a.rpz", 0), shipment("b.rpz", 9, chunk_bytes=9), shipment("c.rpz", 0)],
         window_bytes=4,
     )
     seen = []
@@ -585,7 +596,7 @@ class Publishing(RuleBasedStateMachine):
     @rule(which=st.integers(0, 9), good=st.booleans())
     def settle_again(self, which: int, good: bool) -> None:
         ticket = self.settled[which % len(self.settled)]
-        with pytest.raises(KeyError):
+        with pytest.raises(InvalidTransitionError):
             self.sending.acknowledged(ticket) if good else self.sending.failed(ticket, "again")
 
     @rule(sure=st.sampled_from([False, False, False, True]))
@@ -618,3 +629,27 @@ class Publishing(RuleBasedStateMachine):
 
 TestPublishing = Publishing.TestCase
 TestPublishing.settings = examples(300, steps=20)
+
+
+def test_what_cannot_be_sent_cannot_be_made() -> None:
+    """Nothing behind it checks again."""
+    for size, chunk_bytes in ((-1, 2), (1, 0)):
+        with pytest.raises(ValueError, match="bytes in chunks of"):
+            Shipment(
+                hostname="ns1",
+                name="a.rpz",
+                kind=Kind.DATA,
+                size=size,
+                chunk_bytes=chunk_bytes,
+                claims=Claims(),
+            )
+    with pytest.raises(ValueError, match="at least one record"):
+        Sending([], window_records=0)
+
+
+def test_data_without_a_name_is_lost_like_any_other() -> None:
+    """Whatever it is called."""
+    sending = Sending([shipment(""), shipment("r.yaml")])
+    (first,) = handed_out(sending)
+    ended = sending.failed(first.ticket, "refused")
+    assert [each.parting for each in ended] == [FAILED, WITHHELD]

@@ -1,8 +1,9 @@
 """
-``filesync demo``: a broker, a sender and a receiver, in one process and one folder.
+``filesync demo``: a broker, a publisher and a receiver, in one process and one folder.
 
-Everything is real but for two things: the broker is librdkafka's embedded
-one, and the daemon is a shell command that notes how often it was called.
+Everything is real but for three things: the broker is librdkafka's embedded
+one, the daemon is a shell command that notes how often it was called, and what
+the publisher sends is shuffled on its way.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ import random
 import shlex
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from filesync._model import Claims
 from filesync._outcomes import ActionEnded, CaughtUp, Ending, Outcome, TransferEnded
+from filesync._sending import Parting
+from filesync._settings import Settings
 from filesync._settings_file import read_settings
 from filesync._splitter import split
-from filesync.exceptions import DriverMissingError, FileSyncError
+from filesync.exceptions import DriverMissingError, FileSyncError, PublishError, TransportError
+from filesync.producer import Delivery, Outgoing, Producer, open_producer
+from filesync.runtime._publisher import FileToSend, Publisher
 from filesync.runtime._receiver import Receiver
 
 if TYPE_CHECKING:
@@ -47,8 +52,8 @@ kafka:
   topic: {topic}
   server: {server}
   files-dir: {files_dir}
-filesync:
-  driver: confluent-kafka
+{options}filesync:
+  driver: {driver}
   daemon:
     adapter: command
     check: [test, -s, "{{path}}"]
@@ -58,12 +63,17 @@ filesync:
 """
 
 
-def run_demo(show: Callable[[str], None] = print) -> int:
+#: The embedded broker answers kafka-python's newer requests with what that cannot read.
+_OPTIONS = {"kafka-python": '  options: {kafka-python: {api_version: "2.3"}}\n'}
+
+
+def run_demo(driver: str = "confluent-kafka", show: Callable[[str], None] = print) -> int:
     """
-    Show filesync at work; return the exit status, 0 when all went as told.
+    Show filesync at work with *driver*; return the exit status, 0 when all went as told.
 
     Raises:
-        DriverMissingError: confluent-kafka, which carries the broker, is missing.
+        DriverMissingError: confluent-kafka, which carries the broker, is
+            missing, or *driver* is.
     """
     try:
         from filesync_confluent_kafka.embedded import EmbeddedBroker  # noqa: PLC0415
@@ -73,16 +83,41 @@ def run_demo(show: Callable[[str], None] = print) -> int:
             "pip install 'kafka-filesync[confluent-kafka]'"
         ) from exc
     with tempfile.TemporaryDirectory(prefix="filesync-demo-") as folder, EmbeddedBroker() as broker:
-        return _Demo(folder, broker, show).run()
+        return _Demo(folder, broker, driver, show).run()
 
 
 class DemoError(FileSyncError):
     """The demo did not go as it should."""
 
 
+class _Shuffler:
+    """A producer that sends in another order what it is given between two polls."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+        self._held: list[Outgoing] = []
+        self._chance = random.Random(1)  # noqa: S311 - no secret.
+        self.start, self.health, self.close = producer.start, producer.health, producer.close
+
+    def send(self, record: Outgoing) -> None:
+        """Hold *record*."""
+        self._held.append(record)
+
+    def poll(self, timeout: float) -> Sequence[Delivery]:
+        """Send what is held, and return what became of what was sent."""
+        held, self._held = self._held, []
+        self._chance.shuffle(held)
+        for record in held:
+            self._producer.send(record)
+        return self._producer.poll(timeout)
+
+
 class _Demo:
-    def __init__(self, folder: str, broker: EmbeddedBroker, show: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: str, broker: EmbeddedBroker, driver: str, show: Callable[[str], None]
+    ) -> None:
         self._broker = broker
+        self._sent_from = os.path.join(folder, "sender")
         self._show = show
         self._files_dir = os.path.join(folder, "files")
         self._log = os.path.join(folder, "actions.log")
@@ -90,6 +125,8 @@ class _Demo:
             host=_HOST,
             topic=_TOPIC,
             server=broker.address,
+            driver=driver,
+            options=_OPTIONS.get(driver, ""),
             files_dir=self._files_dir,
             log=shlex.quote(self._log),
         )
@@ -98,16 +135,19 @@ class _Demo:
     def run(self) -> int:
         show = self._show
         os.mkdir(self._files_dir)
-        self._write("resolver.yaml", _OLD_CONFIGURATION)
+        os.mkdir(self._sent_from)
+        _write(self._files_dir, "resolver.yaml", _OLD_CONFIGURATION)
         self._broker.create_topic(_TOPIC)
         show("A Kafka broker runs inside this process. The receiver has these settings:\n")
         show("".join(f"    {line}\n" for line in self._settings.splitlines()))
         settings = read_settings(self._settings, source="demo", default_hostname=_HOST)
         receiver = Receiver(settings, tell=self._outcomes.put)
+        producer = open_producer(settings.driver, settings, timeout=_PATIENCE)
         receiver.start()
         try:
-            fine = all([self._wait_for_start(), *self._scenes()])
-        except DemoError as exc:
+            with self._publisher(settings, producer) as publisher:
+                fine = all([self._wait_for_start(), *self._scenes(publisher)])
+        except (DemoError, TransportError) as exc:
             show(f"   -> {exc}")
             fine = False
         finally:
@@ -125,26 +165,39 @@ class _Demo:
         self._show("The receiver has read the (empty) topic and is ready.\n")
         return True
 
-    def _scenes(self) -> Iterator[bool]:
+    def _publisher(self, settings: Settings, producer: Producer) -> Publisher:
+        return Publisher(
+            settings,
+            producer=_Shuffler(producer),
+            chunk_bytes=_CHUNK_BYTES,
+            timeout=_PATIENCE,
+        )
+
+    def _scenes(self, publisher: Publisher) -> Iterator[bool]:
         show = self._show
         rules = itertools.chain(
             ["$TTL 300\n", "@ SOA localhost. root.localhost. 1 3600 600 86400 300\n"],
             (f"domain-{number}.example CNAME .\n" for number in range(_RULES)),
         )
         block_list = "".join(rules).encode()
-        chunks = self._send("block.rpz", block_list, shuffled=True)
-        show(f"1. A block list of {_RULES:,} rules ({len(block_list):,} bytes) is sent")
-        show(f"   in {chunks} chunks, out of order.")
+        chunks = self._publish(publisher, "block.rpz", block_list)
+        show(f"1. A block list of {_RULES:,} rules ({len(block_list):,} bytes) is published")
+        show(f"   in {chunks} chunks, which arrive out of order.")
         yield self._expect("block.rpz", Ending.COMMITTED)
         yield self._holds("block.rpz", block_list)
 
+        show("2. A broken configuration is to be published. It is refused at once:")
+        try:
+            self._publish(publisher, "resolver.yaml", _BROKEN_CONFIGURATION)
+        except PublishError as exc:
+            show(f"   -> {exc}")
+        show("   Another sender, that checks nothing, sends it nevertheless.")
         self._send("resolver.yaml", _BROKEN_CONFIGURATION)
-        show("2. A broken configuration is sent.")
         yield self._expect("resolver.yaml", Ending.INVALID)
         yield self._holds("resolver.yaml", _OLD_CONFIGURATION)
 
-        self._send("resolver.yaml", _NEW_CONFIGURATION)
-        show("3. A good configuration is sent.")
+        self._publish(publisher, "resolver.yaml", _NEW_CONFIGURATION)
+        show("3. A good configuration is published.")
         yield self._expect("resolver.yaml", Ending.COMMITTED)
         yield self._holds("resolver.yaml", _NEW_CONFIGURATION)
         yield self._holds("resolver.yaml.backup", _OLD_CONFIGURATION)
@@ -157,21 +210,21 @@ class _Demo:
         show(f"   -> the daemon's own log says: {', '.join(actions)}\n")
         yield actions == ["reload"]
 
-    def _send(self, name: str, data: bytes, *, shuffled: bool = False) -> int:
-        slices = list(
-            split(
-                hostname=_HOST,
-                name=name,
-                size=len(data),
-                claims=Claims(),
-                chunk_bytes=_CHUNK_BYTES,
-            )
-        )
-        if shuffled:
-            random.Random(1).shuffle(slices)  # noqa: S311 - no secret.
-        records = [(part.key, data[part.start : part.stop], part.headers) for part in slices]
+    def _publish(self, publisher: Publisher, name: str, data: bytes) -> int:
+        """Publish a file; return its chunks."""
+        file = FileToSend(_write(self._sent_from, name, data))
+        (ended,) = publisher.publish([file], [_HOST])
+        if ended.parting is not Parting.SENT:
+            raise DemoError(str(ended))
+        return ended.shipment.count
+
+    def _send(self, name: str, data: bytes) -> None:
+        """Send the records of a file, as somebody might who knows the four headers only."""
+        records = [
+            (part.key, data[part.start : part.stop], part.headers)
+            for part in split(hostname=_HOST, name=name, size=len(data), claims=Claims())
+        ]
         self._broker.publish(_TOPIC, records)
-        return len(slices)
 
     def _expect(self, name: str, ending: Ending) -> bool:
         outcome = self._wait(
@@ -210,6 +263,10 @@ class _Demo:
                 }.get(name, "")
                 self._show(f"    {name:<22}{size:<20}{note}")
 
-    def _write(self, name: str, data: bytes) -> None:
-        with open(os.path.join(self._files_dir, name), "wb") as file:
-            file.write(data)
+
+def _write(folder: str, name: str, data: bytes) -> str:
+    """Write a file; return its path."""
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write(data)
+    return path

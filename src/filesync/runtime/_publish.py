@@ -14,12 +14,10 @@ from typing import Any
 from filesync._outcomes import HealthChanged
 from filesync._sending import Parting, Shipment, ShipmentEnded
 from filesync._settings import Settings
-from filesync.exceptions import PublishError
+from filesync.exceptions import PublishError, TransportError
 from filesync.runtime._publisher import FileToSend, Publisher
 
-__all__ = ["SENT", "STOPPED", "UNSENT", "publish"]
-
-SENT, UNSENT, STOPPED = 0, 1, 5
+__all__ = ["publish"]
 
 #: Bytes in all above which it is said how they come about.
 _LARGE = 1 << 30
@@ -37,16 +35,16 @@ def publish(
     timeout: float,
     generation: int | None,
     dry_run: bool,
-) -> int:
+) -> list[ShipmentEnded]:
     """
     Send *files*, ``FILE`` or ``NAME=FILE``, to the hosts *to*, ``HOST`` or ``@FILE``.
 
     Returns:
-        The exit status.
+        What became of each; nothing after *dry_run*.
 
     Raises:
         PublishError: Something cannot be sent; nothing was.
-        TransportError: As `Publisher`.
+        TransportError: As `Publisher.publish`.
     """
     wanted = [_file(word) for word in files]
     hosts = [host for word in to for host in _hosts(word)]
@@ -59,14 +57,14 @@ def publish(
             chunk_bytes=chunk_bytes,
             timeout=timeout,
         )
-    except ValueError as exc:
+    except (TransportError, ValueError) as exc:
         raise PublishError(str(exc)) from exc
-    shipments = publisher.check(wanted, hosts)
+    shipments = publisher.check(wanted, hosts, generation=generation)
     _say_what_it_costs(shipments)
     if dry_run:
         for shipment in shipments:
             print(f"would send {shipment}: {_shown(shipment.size)}, chunks: {shipment.count}")
-        return SENT
+        return []
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         publisher.cancel()
@@ -74,13 +72,15 @@ def publish(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     with publisher, contextlib.closing(screen):
+        try:
+            publisher.open()
+        except TransportError as exc:  # Nothing was sent yet: the settings are at fault.
+            raise PublishError(str(exc)) from exc
         ended = publisher.publish(wanted, hosts, generation=generation)
     unsent = [each for each in ended if each.parting is not Parting.SENT]
-    if not unsent:
-        return SENT
-    print(f"filesync: {len(unsent)} of {len(ended)} were not sent", file=sys.stderr)
-    stopped = any(each.parting is Parting.CANCELLED for each in unsent)
-    return STOPPED if stopped else UNSENT
+    if unsent:
+        print(f"filesync: {len(unsent)} of {len(ended)} were not sent", file=sys.stderr)
+    return ended
 
 
 class _Screen:

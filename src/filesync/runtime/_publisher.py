@@ -158,7 +158,21 @@ class Publisher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def check(self, files: Iterable[FileToSend], to: Iterable[str]) -> list[Shipment]:
+    def open(self) -> None:
+        """
+        Start the producer, which waits for no broker; `publish` does it if need be.
+
+        Raises:
+            TransportError: It cannot start as it is configured.
+        """
+        if not self._started:
+            self._producer.start()
+            self._started = True
+            self._health = self._producer.health().cause
+
+    def check(
+        self, files: Iterable[FileToSend], to: Iterable[str], *, generation: int | None = None
+    ) -> list[Shipment]:
         """
         Return what `publish` would send, without sending it.
 
@@ -166,7 +180,7 @@ class Publisher:
             PublishError: Something cannot be sent; nothing would be.
         """
         with contextlib.ExitStack() as stack:
-            return self._plan(list(files), list(to), None, stack)
+            return self._plan(list(files), list(to), generation, stack)
 
     def publish(
         self, files: Iterable[FileToSend], to: Iterable[str], *, generation: int | None = None
@@ -187,15 +201,13 @@ class Publisher:
         """
         with contextlib.ExitStack() as stack:
             shipments = self._plan(list(files), list(to), generation, stack)
-            if not self._started:
-                self._producer.start()
-                self._started = True
+            self.open()
             self._wait_for_topic()
             self._sending = Sending(shipments)
             return list(self._send())
 
     def cancel(self) -> None:
-        """Have `publish` return soon; what is not whole then never is. From any thread."""
+        """Have this `publish`, and each later one, return soon. From any thread."""
         self._cancelled = True
 
     def close(self) -> None:
@@ -295,6 +307,7 @@ class Publisher:
                 raise TransportError(f"nothing was published: {cause}", retriable=True)
             self._producer.poll(_SLICE)
             self._tell_health()
+        self._tell_health()
 
     # -- Sending ------------------------------------------------------------
 
@@ -362,9 +375,10 @@ class Publisher:
 def _hosts(to: Iterable[str]) -> list[str]:
     """Return the hosts, each once: case and a dot at the end do not count."""
     hosts: dict[str, str] = {}
-    for hostname in to:
+    for word in to:
+        hostname = word.removesuffix(".")
         problem = hostname_problem(hostname)
         if problem is not None:
             raise PublishError(f"whom to send to {problem}")
-        hosts.setdefault(hostname.lower().removesuffix("."), hostname.removesuffix("."))
+        hosts.setdefault(hostname.lower(), hostname)
     return list(hosts.values())

@@ -1,0 +1,664 @@
+"""Every driver's producer keeps the contract, on an embedded broker; and the bag that counts."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from filesync import KafkaSettings, Settings, TopicPartition
+from filesync.exceptions import TransportError
+from filesync.producer import (
+    Acknowledged,
+    Delivery,
+    NotDelivered,
+    Outgoing,
+    Producer,
+    open_producer,
+)
+from filesync.testing import ManualClock
+from filesync_kafka_common.mailbag import Mailbag
+from support.promises import is_promised
+from support.waiting import eventually
+
+if TYPE_CHECKING:
+    from confluent_kafka import Message
+
+    from support.embedded import EmbeddedLog
+
+#: By its name in the settings, a driver's package and the broker that it understands.
+_DRIVERS = {
+    "confluent-kafka": ("confluent_kafka", "broker"),
+    "kafka-python": ("kafka", "old_broker"),
+}
+
+#: Sparing with connects is for production.
+_HASTY: Mapping[str, Mapping[str, object]] = {
+    "confluent-kafka": {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 100},
+    "kafka-python": {
+        "reconnect_backoff_ms": 50,
+        "reconnect_backoff_max_ms": 100,
+        # Of newer versions the embedded broker knows no answer that this driver can decode.
+        "api_version": "2.3",
+    },
+}
+
+#: Seconds within which what goes well has gone well.
+_SOON = 15.0
+
+#: Seconds in which nothing more must come.
+_A_WHILE = 0.5
+
+
+class Rig:
+    """
+    A broker, and producers of one driver on it.
+
+    Args:
+        driver: Its name in the settings.
+        log: The broker.
+    """
+
+    def __init__(self, driver: str, log: EmbeddedLog) -> None:
+        self.driver = driver
+        self.log = log
+        self._opened: list[Producer] = []
+
+    def open(
+        self, topic: str, *, timeout: float = 30.0, options: Mapping[str, object] | None = None
+    ) -> Producer:
+        """Return a producer that was not started."""
+        kafka = KafkaSettings(
+            topic=topic,
+            servers=(self.log.address,),
+            options={self.driver: {**_HASTY[self.driver], **(options or {})}},
+        )
+        settings = Settings(hostname="sender.example", kafka=kafka)
+        producer = open_producer(self.driver, settings, timeout=timeout)
+        self._opened.append(producer)
+        return producer
+
+    def ready(
+        self, topic: str, *, timeout: float = 30.0, options: Mapping[str, object] | None = None
+    ) -> Producer:
+        """Return a producer that may send."""
+        producer = self.open(topic, timeout=timeout, options=options)
+        producer.start()
+        _until_up(producer)
+        return producer
+
+    def records(self, topic: str, counts: Mapping[int, int]) -> dict[int, list[Message]]:
+        """Return what *topic* has, by partition; *counts* tells how many to wait for."""
+        from confluent_kafka import Consumer  # noqa: PLC0415 - not everywhere.
+        from confluent_kafka import TopicPartition as DriverPartition  # noqa: PLC0415
+
+        consumer = Consumer({"bootstrap.servers": self.log.address, "group.id": "unused"})
+        found: dict[int, list[Message]] = {partition: [] for partition in counts}
+        total = sum(counts.values())
+
+        def all_there() -> bool:
+            for message in consumer.consume(total, timeout=0.1):
+                assert message.error() is None
+                partition = message.partition()
+                assert partition is not None
+                found[partition].append(message)
+            return sum(map(len, found.values())) >= total
+
+        try:
+            consumer.assign([DriverPartition(topic, partition, 0) for partition in counts])
+            eventually(all_there, _SOON, what=f"{total} records of {topic}")
+        finally:
+            consumer.close()
+        return found
+
+    def close(self) -> None:
+        """End all; let the broker answer."""
+        for producer in self._opened:
+            producer.close(5)
+        self.log.start()
+
+
+def _rig(request: pytest.FixtureRequest, driver: str) -> Rig:
+    package, broker = _DRIVERS[driver]
+    for name, needed in ((driver, package), ("confluent-kafka", "confluent_kafka")):
+        if not is_promised(name, needed):
+            pytest.skip(f"this environment does not promise {name}, or no embedded broker")
+    return Rig(driver, request.getfixturevalue(broker))
+
+
+@pytest.fixture(name="rig", params=_DRIVERS)
+def _each_rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    """Each driver in turn."""
+    rig = _rig(request, request.param)
+    yield rig
+    rig.close()
+
+
+@pytest.fixture(name="rigs")
+def _all_rigs(request: pytest.FixtureRequest) -> Iterator[list[Rig]]:
+    """All drivers at once."""
+    rigs = [_rig(request, driver) for driver in _DRIVERS]
+    yield rigs
+    for rig in rigs:
+        rig.close()
+
+
+@pytest.fixture(name="topic")
+def _topic() -> str:
+    """Return a name that no other test uses; there is no such topic yet."""
+    return f"producers-{uuid.uuid4().hex}"
+
+
+def _until_up(producer: Producer) -> None:
+    def up() -> bool:
+        assert producer.poll(0.05) == []
+        return producer.health().up
+
+    try:
+        eventually(up, _SOON, what="good health")
+    except AssertionError as exc:
+        raise AssertionError(f"{exc}: {producer.health().cause}") from None
+
+
+def _until_told(producer: Producer, *words: str, within: float) -> str:
+    """Wait until health is bad and says *words*; return what it says."""
+
+    def told() -> str:
+        assert producer.poll(0.05) == []
+        health = producer.health()
+        assert not health.up
+        return health.cause if all(word in health.cause for word in words) else ""
+
+    return eventually(told, within, what=f"{words} in {producer.health().cause!r}")
+
+
+def _gather(producer: Producer, count: int, within: float = _SOON) -> list[Delivery]:
+    """Return *count* deliveries, and look that no other one follows."""
+    gathered: list[Delivery] = []
+
+    def enough() -> bool:
+        gathered.extend(producer.poll(0.1))
+        return len(gathered) >= count
+
+    try:
+        eventually(enough, within, what=f"{count} deliveries")
+    except AssertionError as exc:
+        raise AssertionError(f"{exc}; {len(gathered)} came: {gathered[:3]}") from None
+    gathered.extend(producer.poll(_A_WHILE))
+    assert sorted(each.ticket for each in gathered) == sorted({each.ticket for each in gathered})
+    assert len(gathered) == count
+    return gathered
+
+
+def _acknowledged(deliveries: Sequence[Delivery]) -> dict[int, Acknowledged]:
+    """Return *deliveries* by ticket; all are good."""
+    assert [each for each in deliveries if isinstance(each, NotDelivered)] == []
+    return {each.ticket: each for each in deliveries if isinstance(each, Acknowledged)}
+
+
+def _refused(deliveries: Sequence[Delivery]) -> dict[int, str]:
+    """Return why, by ticket; none is good."""
+    assert [each for each in deliveries if isinstance(each, Acknowledged)] == []
+    return {each.ticket: each.why for each in deliveries if isinstance(each, NotDelivered)}
+
+
+# What arrives
+
+
+def test_a_record_is_read_back_where_it_was_acknowledged(rig: Rig, topic: str) -> None:
+    """Byte-equal, with its key, and its headers in their order."""
+    rig.log.create_topic(topic, 3)
+    headers = [("hostname", b"ns1"), ("empty", b""), ("twice", b"1"), ("twice", b"\x00\xff")]
+    records = [
+        Outgoing(1, b"a.rpz", b"value", headers),
+        Outgoing(2, b"b.rpz", b"", headers),
+        Outgoing(3, "\u00e9.rpz".encode(), random.Random(1).randbytes(300_000), []),
+        Outgoing(4, b"d.rpz", b"\x00" * 5, [("\u00e9", b"x")]),
+    ]
+    producer = rig.ready(topic)
+    for record in records:
+        producer.send(record)
+    told = _acknowledged(_gather(producer, len(records)))
+
+    assert {each.source.topic for each in told.values()} == {topic}
+    counts = Counter(each.source.partition for each in told.values())
+    found = rig.records(topic, counts)
+    for record in records:
+        where = told[record.ticket]
+        message = found[where.source.partition][where.offset]
+        assert message.offset() == where.offset
+        read = (message.key(), message.value(), message.headers() or [])
+        assert read == (record.key, record.value, list(record.headers))
+
+
+def test_records_of_a_partition_stay_in_order(rig: Rig, topic: str) -> None:
+    """500 that are under way at once: as they were sent, so they are in the log, each once."""
+    rig.log.create_topic(topic, 2)
+    producer = rig.ready(topic)
+    for ticket in range(500):
+        producer.send(Outgoing(ticket, b"%d.rpz" % (ticket % 5), b"%d" % ticket, []))
+    told = _acknowledged(_gather(producer, 500))
+
+    by_partition: dict[int, list[Acknowledged]] = {}
+    for ticket in sorted(told):
+        by_partition.setdefault(told[ticket].source.partition, []).append(told[ticket])
+    assert len(by_partition) == 2, "five keys, and all in one partition"
+    found = rig.records(topic, {each: len(sent) for each, sent in by_partition.items()})
+    for partition, sent in by_partition.items():
+        assert [each.offset for each in sent] == list(range(len(sent)))
+        assert [each.value() for each in found[partition]] == [b"%d" % it.ticket for it in sent]
+
+
+#: Of these keys the hash is known: UtilsTest of Apache Kafka, `testMurmur2`.
+_HASHES = {
+    b"21": -973932308,
+    b"foobar": -790332482,
+    b"a-little-bit-long-string": -985981536,
+    b"a-little-bit-longer-string": -1486304829,
+    b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
+    b"abc": 479470107,
+}
+
+_KEYS = [
+    *_HASHES,
+    *[b"", b" ", b"\x00", b"\x00\x00\x00\x00", b".", b"a", b"\xff\xfe"],
+    *[
+        name.encode()
+        for name in ("\u00e9t\u00e9.rpz", "\u96f6.yaml", "\U0001f4e6", "a/b.rpz", "ns1.example")
+    ],
+    *[b"block.rpz", b"x" * 255],
+]
+
+
+def test_a_key_decides_the_partition_the_same_with_every_driver(
+    rigs: list[Rig], topic: str
+) -> None:
+    """And as Kafka's own producer has it; a key that comes again goes where it went."""
+    assert len(_KEYS) == 20
+    places = []
+    for rig in rigs:
+        rig.log.create_topic(topic, 7)
+        producer = rig.ready(topic)
+        keys = _KEYS * 3
+        for ticket, key in enumerate(keys):
+            producer.send(Outgoing(ticket, key, b"x", []))
+        told = _acknowledged(_gather(producer, len(keys)))
+        found = [(key, told[ticket].source.partition) for ticket, key in enumerate(keys)]
+        assert len(set(found)) == len(_KEYS), f"{rig.driver}: one key, several partitions"
+        places.append(dict(found))
+
+    assert places[0] == places[1]
+    assert {key: places[0][key] for key in _HASHES} == {
+        key: (number & 0x7FFFFFFF) % 7 for key, number in _HASHES.items()
+    }
+
+
+# Weather
+
+
+def test_a_topic_that_is_missing_is_told_and_never_created(rig: Rig, topic: str) -> None:
+    """Looked for again and again; when somebody creates it, health comes up by itself."""
+    producer = rig.open(topic)
+    producer.start()
+    cause = _until_told(producer, topic, within=10)
+    assert "create it, or correct kafka.topic" in cause
+    producer.poll(1.5)  # It looks every second.
+    assert producer.health().cause == cause, "it stays"
+
+    rig.log.create_topic(topic)  # Raises if there is one.
+    _until_up(producer)
+    producer.send(Outgoing(1, b"a", b"x", []))
+    assert _acknowledged(_gather(producer, 1))[1].source == TopicPartition(topic, 0)
+
+
+def test_a_topic_that_is_deleted_is_not_created_again(rig: Rig, topic: str) -> None:
+    """Records for it are not delivered; and it stays deleted."""
+    rig.log.create_topic(topic)
+    producer = rig.ready(topic, timeout=2)
+    producer.send(Outgoing(1, b"a", b"x", []))
+    _acknowledged(_gather(producer, 1))
+    rig.log.delete_topic(topic)
+    producer.send(Outgoing(2, b"a", b"x", []))
+
+    assert list(_refused(_gather(producer, 1))) == [2]
+    rig.log.create_topic(topic)  # Raises if there is one.
+
+
+def test_a_broker_that_is_down_at_the_start_is_waited_for(rig: Rig, topic: str) -> None:
+    """`start` neither blocks nor raises; health tells soon, and comes up when the broker does."""
+    rig.log.create_topic(topic)
+    rig.log.stop()
+    producer = rig.open(topic)
+    began = time.monotonic()
+    producer.start()
+    assert time.monotonic() - began < 1
+    assert not producer.health().up
+    _until_told(producer, "cannot reach a broker", rig.log.address, "kafka.server", within=12)
+    rig.log.start()
+    _until_up(producer)
+    producer.send(Outgoing(1, b"a", b"x", []))
+    _acknowledged(_gather(producer, 1))
+
+
+def test_a_broker_that_comes_back_in_time_loses_nothing(rig: Rig, topic: str) -> None:
+    """Records that were sent while it was away arrive once each, in order."""
+    rig.log.create_topic(topic)
+    producer = rig.ready(topic)
+    producer.send(Outgoing(0, b"a", b"0", []))
+    _acknowledged(_gather(producer, 1))
+    rig.log.stop()
+    for ticket in range(1, 51):
+        producer.send(Outgoing(ticket, b"a", b"%d" % ticket, []))
+    assert producer.poll(_A_WHILE) == []
+    rig.log.start()
+
+    told = _acknowledged(_gather(producer, 50))
+    assert [told[ticket].offset for ticket in range(1, 51)] == list(range(1, 51))
+    found = rig.records(topic, {0: 51})[0]
+    assert [each.value() for each in found] == [b"%d" % ticket for ticket in range(51)]
+
+
+def test_a_broker_that_is_away_for_too_long_ends_every_record(rig: Rig, topic: str) -> None:
+    """Once each, soon, with what to do; and then the same producer sends again."""
+    rig.log.create_topic(topic)
+    producer = rig.ready(topic, timeout=2)
+    producer.send(Outgoing(0, b"a", b"0", []))
+    _acknowledged(_gather(producer, 1))
+    rig.log.stop()
+    began = time.monotonic()
+    for ticket in range(1, 41):
+        producer.send(Outgoing(ticket, b"a", b"%d" % ticket, []))
+    why = _refused(_gather(producer, 40))
+    assert 1.5 <= time.monotonic() - began <= 9
+    assert sorted(why) == list(range(1, 41))
+    for each in set(why.values()):
+        assert each.startswith("not acknowledged within 2 s: ")
+        assert "kafka.server" in each
+        assert "\n" not in each
+
+    rig.log.start()
+    _until_up(producer)
+    producer.send(Outgoing(41, b"a", b"41", []))
+    last = _acknowledged(_gather(producer, 1))[41]
+    found = rig.records(topic, {0: last.offset + 1})[0]
+    assert found[-1].value() == b"41"
+
+
+# Beginning and end
+
+
+@pytest.mark.parametrize("sent", [False, True], ids=["first-records", "later-records"])
+@pytest.mark.parametrize("up", [False, True], ids=["no-broker", "broker"])
+def test_closing_waits_for_nobody(rig: Rig, topic: str, *, up: bool, sent: bool) -> None:
+    """With records under way; twice is fine; then it is of no more use."""
+    rig.log.create_topic(topic)
+    producer = rig.ready(topic)
+    if sent:
+        producer.send(Outgoing(200, b"a", b"x", []))
+        _acknowledged(_gather(producer, 1))
+    if not up:
+        rig.log.stop()
+    for ticket in range(200):
+        producer.send(Outgoing(ticket, b"a", b"x" * 1000, []))
+    producer.poll(0)
+    began = time.monotonic()
+    producer.close(20)
+    assert time.monotonic() - began < 3
+    producer.close(20)
+    assert time.monotonic() - began < 3
+
+    assert not producer.health().up
+    for use in _uses(producer):
+        with pytest.raises(TransportError, match=r"closed|once"):
+            use()
+
+
+def test_one_that_was_not_started_cannot_be_used(rig: Rig, topic: str) -> None:
+    """It says so; it can be closed."""
+    producer = rig.open(topic)
+    assert not producer.health().up
+    for use in _uses(producer)[1:]:
+        with pytest.raises(TransportError, match="not started"):
+            use()
+    producer.close(5)
+    producer.close(5)
+
+
+def test_it_is_started_once(rig: Rig, topic: str) -> None:
+    """A second start is refused, and harms nothing."""
+    rig.log.create_topic(topic)
+    producer = rig.open(topic)
+    producer.start()
+    with pytest.raises(TransportError, match="once"):
+        producer.start()
+    _until_up(producer)
+
+
+def _uses(producer: Producer) -> list[Callable[[], object]]:
+    return [
+        producer.start,
+        lambda: producer.send(Outgoing(1, b"a", b"x", [])),
+        lambda: producer.poll(0),
+    ]
+
+
+# Options
+
+
+_REFUSED: Mapping[str, Mapping[str, object]] = {
+    "confluent-kafka": {
+        "acks": 1,
+        "request.required.acks": 1,
+        "enable.idempotence": False,
+        "partitioner": "random",
+        "partitioner_cb": "x",
+        "delivery.timeout.ms": 1000,
+        "message.timeout.ms": 1000,
+        "bootstrap.servers": "x:1",
+        "transactional.id": "x",
+    },
+    "kafka-python": {
+        "acks": 1,
+        "enable_idempotence": False,
+        "partitioner": "random",
+        "delivery_timeout_ms": 1000,
+        "bootstrap_servers": "x:1",
+        "transactional_id": "x",
+        "retries": 1,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("driver", "option"),
+    [(driver, option) for driver, options in _REFUSED.items() for option in options],
+)
+def test_an_option_that_a_guarantee_rests_on_is_refused(
+    request: pytest.FixtureRequest, driver: str, option: str
+) -> None:
+    """At the start, and named."""
+    rig = _rig(request, driver)
+    producer = rig.open("options", options={option: _REFUSED[driver][option]})
+    with pytest.raises(TransportError, match=option):
+        producer.start()
+    producer.close(1)
+
+
+def test_what_the_drivers_queue_does_not_take_is_told(
+    request: pytest.FixtureRequest, topic: str
+) -> None:
+    """Who bounds it below what is under way loses records, but not their tickets."""
+    rig = _rig(request, "confluent-kafka")
+    rig.log.create_topic(topic)
+    producer = rig.ready(topic, timeout=2, options={"queue.buffering.max.messages": 5})
+    rig.log.stop()
+    try:
+        for ticket in range(10):
+            producer.send(Outgoing(ticket, b"a", b"x", []))
+        why = _refused(_gather(producer, 10))
+    finally:
+        rig.close()
+    full = [ticket for ticket, each in why.items() if "queue is full" in each]
+    assert full == [5, 6, 7, 8, 9]
+
+
+# The bag
+
+
+P0 = TopicPartition("t", 0)
+
+
+@pytest.fixture(name="clock")
+def _clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(name="bag")
+def _bag(clock: ManualClock) -> Mailbag:
+    return Mailbag(10.0, clock)
+
+
+def test_every_ticket_is_answered_once(bag: Mailbag) -> None:
+    """In the order in which it became known; what was taken does not come again."""
+    for ticket in (1, 2, 3):
+        bag.put(ticket)
+    assert bag.take() == []
+    bag.failed(2, "why")
+    bag.acknowledged(1, P0, 7)
+    assert bag.take() == [
+        NotDelivered(ticket=2, why="why"),
+        Acknowledged(ticket=1, source=P0, offset=7),
+    ]
+    assert bag.take() == []
+    bag.give_up("over")
+    assert bag.take() == [NotDelivered(ticket=3, why="over")]
+
+
+def test_what_comes_late_is_ignored(bag: Mailbag) -> None:
+    """The first answer counts, whether it was taken or not; a stranger's does not."""
+    bag.put(1)
+    bag.put(2)
+    bag.acknowledged(1, P0, 0)
+    bag.failed(1, "too late")
+    bag.give_up("over")
+    bag.acknowledged(2, P0, 1)
+    bag.failed(3, "whose?")
+    answers = [Acknowledged(ticket=1, source=P0, offset=0), NotDelivered(ticket=2, why="over")]
+    assert bag.take() == answers
+    bag.acknowledged(2, P0, 1)
+    bag.failed(1, "later")
+    assert bag.take() == []
+
+
+def test_the_oldest_is_overdue_first(bag: Mailbag, clock: ManualClock) -> None:
+    """At its instant, not before; one that was answered never is."""
+    assert not bag.overdue
+    bag.put(1)
+    clock.advance(6.0)
+    bag.put(2)
+    clock.advance(3.9)
+    assert not bag.overdue
+    clock.advance(0.1)
+    assert bag.overdue
+    bag.acknowledged(1, P0, 0)
+    assert not bag.overdue
+    clock.advance(6.0)
+    assert bag.overdue
+    bag.give_up("over")
+    assert not bag.overdue
+    clock.advance(100.0)
+    assert not bag.overdue
+
+
+def test_who_waits_is_woken_by_the_first_answer(bag: Mailbag) -> None:
+    """From another thread, and long before the time is over."""
+    bag.put(1)
+    threads = [
+        threading.Thread(target=lambda: bag.acknowledged(1, P0, 3)),
+        threading.Thread(target=lambda: bag.give_up("over")),
+    ]
+    for ticket, thread in enumerate(threads, 1):
+        began = time.monotonic()
+        thread.start()
+        assert [each.ticket for each in bag.take(60)] == [ticket]
+        assert time.monotonic() - began < 30
+        thread.join()
+        bag.put(2)
+
+
+def test_who_waits_in_vain_gets_nothing(bag: Mailbag) -> None:
+    """After that time; without one at once."""
+    bag.put(1)
+    began = time.monotonic()
+    assert bag.take(0.05) == []
+    assert time.monotonic() - began >= 0.05
+    assert bag.take(-1) == []
+
+
+class Bagging(RuleBasedStateMachine):
+    """Tickets in and answers out, in any order, late ones and strange ones among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = ManualClock()
+        self.bag = Mailbag(10.0, self.clock)
+        self.sent_at: dict[int, float] = {}
+        self.expected: list[Delivery] = []
+        self.answered: Counter[int] = Counter()
+        self.last = 0
+
+    @rule(after=st.sampled_from([0.0, 1.0, 4.0]))
+    def put(self, after: float) -> None:
+        self.clock.advance(after)
+        self.last += 1
+        self.bag.put(self.last)
+        self.sent_at[self.last] = self.clock.now
+
+    @rule(ticket=st.integers(0, 12), good=st.booleans())
+    def answer(self, ticket: int, good: bool) -> None:
+        if good:
+            self.bag.acknowledged(ticket, P0, ticket)
+        else:
+            self.bag.failed(ticket, "why")
+        if self.sent_at.pop(ticket, None) is not None:
+            self.expected.append(
+                Acknowledged(ticket=ticket, source=P0, offset=ticket)
+                if good
+                else NotDelivered(ticket=ticket, why="why")
+            )
+
+    @precondition(lambda self: self.sent_at)
+    @rule()
+    def give_up(self) -> None:
+        self.bag.give_up("over")
+        self.expected += [NotDelivered(ticket=ticket, why="over") for ticket in self.sent_at]
+        self.sent_at.clear()
+
+    @rule()
+    def take(self) -> None:
+        taken = self.bag.take()
+        assert taken == self.expected
+        self.answered.update(each.ticket for each in taken)
+        self.expected = []
+        assert set(self.answered.values()) <= {1}
+
+    @invariant()
+    def one_is_overdue_if_its_time_is_over(self) -> None:
+        due = any(self.clock.now - at >= 10.0 for at in self.sent_at.values())
+        assert self.bag.overdue is due
+
+    def teardown(self) -> None:
+        self.bag.give_up("end")
+        self.answered.update(each.ticket for each in self.bag.take())
+        assert self.answered == Counter(range(1, self.last + 1))
+
+
+TestBagging = Bagging.TestCase
