@@ -73,7 +73,8 @@ def refusal(name: str, text: str, *, topic: str, servers: str, right: str = "REA
     match name:
         case "UNKNOWN_TOPIC_OR_PART" | "_UNKNOWN_TOPIC" | "_UNKNOWN_PARTITION":
             return causes.topic_missing(topic, servers)
-        case "TOPIC_AUTHORIZATION_FAILED":
+        # Whoever may write to no topic at all gets no number as an idempotent producer either.
+        case "TOPIC_AUTHORIZATION_FAILED" | "CLUSTER_AUTHORIZATION_FAILED":
             return causes.topic_forbidden(topic, right)
         case "MSG_SIZE_TOO_LARGE":
             return causes.oversized_record(_one_line(text))

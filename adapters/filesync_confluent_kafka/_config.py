@@ -103,6 +103,7 @@ _PRODUCER_GUARD = OptionGuard(
     refused={
         "delivery.timeout.ms": "it is the time-out of the publisher",
         "message.timeout.ms": "it is the time-out of the publisher",
+        "request.required.acks": "an acknowledged record must survive the loss of a broker",
         "transactional.id": "an acknowledged record is there to be read",
     },
 )
@@ -174,14 +175,13 @@ def producer_config(settings: Settings, timeout: float) -> Config:
             message names it.
     """
     _PRODUCER_GUARD.checked(settings.kafka.options.get(DRIVER, {}))
-    ours = admin_config(consumer_config(settings))
-    # It is for consumers: a producer asks only for topics that it was told are there.
-    del ours["allow.auto.create.topics"]
     return {
         # What a record may have is for the broker to say.
         "message.max.bytes": _MAX_RECORD_BYTES,
+        # A topic's own limit is for a batch: chunks go alone, as Kafka's own producer does it.
+        "batch.size": 16 * 1024,
         "queue.buffering.max.kbytes": 1024 * 1024,
-        **ours,
+        **admin_config(consumer_config(settings)),
         **_PRODUCER_GUARD.pins,
         "delivery.timeout.ms": round(timeout * 1000),
     }

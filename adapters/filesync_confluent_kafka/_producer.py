@@ -77,7 +77,7 @@ class ConfluentKafkaProducer:
         Raises:
             TransportError: An option, a file or a combination cannot be used.
         """
-        if self._closed or self._driver is not None:
+        if self._closed or self._discovery is not None:
             raise TransportError("a producer is started once")
         self._config = producer_config(self._settings, self._timeout)
         asking: dict[str, Any] = {
@@ -101,10 +101,12 @@ class ConfluentKafkaProducer:
 
     def send(self, record: Outgoing) -> None:
         """Take *record*, without waiting."""
-        driver, _ = self._usable()
+        self._usable()
+        if self._driver is None:
+            self._driver = self._open()
         self._bag.put(record.ticket)
         try:
-            driver.produce(
+            self._driver.produce(
                 self._topic,
                 value=record.value,
                 key=record.key,
@@ -118,17 +120,17 @@ class ConfluentKafkaProducer:
 
     def poll(self, timeout: float) -> Sequence[Delivery]:
         """Return what became of records within *timeout* seconds; at once when something did."""
-        driver, discovery = self._usable()
+        discovery = self._usable()
         deadline = time.monotonic() + timeout
         while True:
             for fault in discovery.step():
                 if isinstance(fault, TopicRecreated | PartitionLost):
                     self._bag.give_up("the topic was deleted while it was sent: send it again")
             left = max(0.0, deadline - time.monotonic())
-            driver.poll(min(left, _SHORT_SLICE if discovery.hurried else _SLICE))
+            self._serve(min(left, _SHORT_SLICE if discovery.hurried else _SLICE))
             if self._bag.overdue:
                 self._bag.give_up(str(unacknowledged(self._timeout, self._weather.health.cause)))
-                self._driver = self._open()
+                self._driver = None
             delivered = self._bag.take()
             if delivered or left <= 0:
                 return delivered
@@ -156,12 +158,25 @@ class ConfluentKafkaProducer:
         closer.start()
         closer.join(timeout)
 
-    def _usable(self) -> tuple[Any, Discovery]:
+    def _usable(self) -> Discovery:
         if self._closed:
             raise TransportError("the producer is closed")
-        if self._driver is None or self._discovery is None:
+        if self._discovery is None:
             raise TransportError("the producer was not started")
-        return self._driver, self._discovery
+        return self._discovery
+
+    def _serve(self, timeout: float) -> None:
+        """Let the driver tell what it has to."""
+        if self._driver is None:
+            time.sleep(timeout)
+            return
+        try:
+            self._driver.poll(timeout)
+        except KafkaException as exc:
+            # Only what is fatal is raised, such as no right to write at all. The next record
+            # gets another driver: one without a record would knock in vain.
+            self._bag.give_up(str(self._cause(exc.args[0])))
+            self._driver = None
 
     def _open(self) -> DriverProducer:
         config: dict[str, Any] = {**self._config, "error_cb": self._on_error}

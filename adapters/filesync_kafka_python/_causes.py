@@ -83,7 +83,8 @@ def refusal(problem: BaseException, *, topic: str, servers: str, right: str = "R
     match problem:
         case errors.UnknownTopicOrPartitionError():
             return causes.topic_missing(topic, servers)
-        case errors.TopicAuthorizationFailedError():
+        # Whoever may write to no topic at all gets no number as an idempotent producer either.
+        case errors.TopicAuthorizationFailedError() | errors.ClusterAuthorizationFailedError():
             return causes.topic_forbidden(topic, right)
         case errors.MessageSizeTooLargeError() | errors.RecordListTooLargeError():
             return causes.oversized_record(text_of(problem))
@@ -91,6 +92,8 @@ def refusal(problem: BaseException, *, topic: str, servers: str, right: str = "R
             return causes.damaged_record(text_of(problem))
         case errors.InvalidReceiveError():
             return causes.large_record(_SIZE_OPTION, text_of(problem))
+        case _ if errors.ClusterAuthorizationFailedError.__name__ in str(problem):
+            return causes.topic_forbidden(topic, right)
         case errors.BrokerResponseError():
             name = getattr(problem, "message", "") or type(problem).__name__
             return causes.other_answer(servers, name, text_of(problem))

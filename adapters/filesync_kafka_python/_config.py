@@ -241,7 +241,8 @@ def producer_config(settings: Settings, timeout: float) -> Config:
             "allow_auto_create_topics": False,
             "delivery_timeout_ms": timeout_ms,
             "request_timeout_ms": min(_REQUEST_TIMEOUT_MS, timeout_ms - 10 * _LINGER_MS),
-            "max_block_ms": timeout_ms,
+            # A record is handed over again and again, so that whoever does it can be stopped.
+            "max_block_ms": 1000,
         }
     )
 

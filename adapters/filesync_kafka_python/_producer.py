@@ -50,18 +50,22 @@ _SLICE = 0.2
 #: The same while an answer is due in milliseconds.
 _SHORT_SLICE = 0.01
 
+#: Seconds within which a hand-over that waits for a broker is over.
+_HAND_OVER = 2.0
+
 #: Seconds after which what the driver did not tell in time will not be told.
 _GRACE = 1.0
 
 
 @define(eq=False)
 class _Sender:
-    """A sending client, made by the thread that uses it; *broken* when its time is over."""
+    """A sending client, made by the thread that uses it; *broken* says why it sends no more."""
 
     config: Config
     worker: Worker
     driver: Any = None
-    broken: bool = False
+    broken: str = ""
+    closed: bool = False
 
     def open(self) -> Any:
         """Return the client."""
@@ -71,17 +75,24 @@ class _Sender:
         return self.driver
 
     def close(self, timeout: float) -> None:
-        """End it within *timeout* seconds."""
+        """End it within *timeout* seconds: what it has not sent is not sent later."""
+        self.closed = True
         self.worker.close()
         closer = threading.Thread(target=self._close, name="filesync-kafka-close", daemon=True)
         closer.start()
         closer.join(timeout)
-        self.worker.join(timeout)
 
     def _close(self) -> None:
-        # It is of no more use, whatever it says.
+        self.worker.join(_HAND_OVER)
+        # Its own close raises, and ends nothing, while records are under way.
+        own: Any = getattr(self.driver, "_sender", None)
+        with contextlib.suppress(Exception):
+            own.force_close()
+            own.join(_GRACE)
         with contextlib.suppress(Exception):
             self.driver.close(timeout=0)
+        with contextlib.suppress(AttributeError):  # Else it says so when it is forgotten.
+            self.driver._closed = True  # noqa: SLF001
 
 
 class KafkaPythonProducer:
@@ -152,7 +163,8 @@ class KafkaPythonProducer:
                 if isinstance(fault, TopicRecreated | PartitionLost):
                     self._bag.give_up("the topic was deleted while it was sent: send it again")
             if sender.broken or self._bag.overdue:
-                self._bag.give_up(str(unacknowledged(self._timeout, self._weather.health.cause)))
+                late = unacknowledged(self._timeout, self._weather.health.cause)
+                self._bag.give_up(sender.broken or str(late))
                 self._sender = self._make_sender()
                 sender.close(0)
             left = max(0.0, deadline - time.monotonic())
@@ -194,13 +206,22 @@ class KafkaPythonProducer:
         return _Sender(self._config, Worker("filesync-kafka-producer"))
 
     def _hand_over(self, sender: _Sender, record: Outgoing) -> None:
-        """Give *record* to the driver, in the sender's thread."""
-        try:
-            future = sender.open().send(
-                self._topic, value=record.value, key=record.key, headers=list(record.headers)
-            )
-        except Exception as exc:  # noqa: BLE001 - whatever it is, the record is not sent.
-            self._failed(sender, record.ticket, exc)
+        """Give *record* to the driver, in the sender's thread; it blocks without a broker."""
+        until = time.monotonic() + self._timeout
+        while not sender.closed:
+            try:
+                future = sender.open().send(
+                    self._topic, value=record.value, key=record.key, headers=list(record.headers)
+                )
+                break
+            except errors.KafkaTimeoutError as exc:
+                if time.monotonic() >= until:
+                    self._failed(sender, record.ticket, exc)
+                    return
+            except Exception as exc:  # noqa: BLE001 - whatever it is, the record is not sent.
+                self._failed(sender, record.ticket, exc)
+                return
+        else:
             return
         future.add_callback(self._acknowledged, record.ticket)
         future.add_errback(self._failed, sender, record.ticket)
@@ -210,8 +231,10 @@ class KafkaPythonProducer:
 
     def _failed(self, sender: _Sender, ticket: int, problem: BaseException) -> None:
         if is_silence(problem) or isinstance(problem, errors.KafkaTimeoutError):
-            sender.broken = True
             cause = unacknowledged(self._timeout, self._weather.health.cause)
         else:
             cause = refusal(problem, topic=self._topic, servers=self._servers, right="WRITE")
+        if not isinstance(problem, errors.MessageSizeTooLargeError):
+            # It keeps the order of an idempotent producer: nothing follows what is missing.
+            sender.broken = str(cause)
         self._bag.failed(ticket, str(cause))

@@ -55,7 +55,7 @@ _HASTY: Mapping[str, Mapping[str, object]] = {
 _SOON = 15.0
 
 #: Seconds in which nothing more must come.
-_A_WHILE = 0.5
+_A_WHILE = 0.2
 
 
 class Rig:
@@ -322,7 +322,7 @@ def test_a_topic_that_is_missing_is_told_and_never_created(rig: Rig, topic: str)
 def test_a_topic_that_is_deleted_is_not_created_again(rig: Rig, topic: str) -> None:
     """Records for it are not delivered; and it stays deleted."""
     rig.log.create_topic(topic)
-    producer = rig.ready(topic, timeout=2)
+    producer = rig.ready(topic, timeout=1)
     producer.send(Outgoing(1, b"a", b"x", []))
     _acknowledged(_gather(producer, 1))
     rig.log.delete_topic(topic)
@@ -366,10 +366,30 @@ def test_a_broker_that_comes_back_in_time_loses_nothing(rig: Rig, topic: str) ->
     assert [each.value() for each in found] == [b"%d" % ticket for ticket in range(51)]
 
 
+def test_what_was_given_up_at_the_end_is_not_sent_later(rig: Rig, topic: str) -> None:
+    """Closed while the broker is away: when it comes back, nothing comes."""
+    rig.log.create_topic(topic)
+    producer = rig.ready(topic)
+    producer.send(Outgoing(0, b"a", b"0", []))
+    _acknowledged(_gather(producer, 1))
+    rig.log.stop()
+    for ticket in range(1, 21):
+        producer.send(Outgoing(ticket, b"a", b"%d" % ticket, []))
+    assert producer.poll(_A_WHILE) == []
+    producer.close(5)
+    rig.log.start()
+    other = rig.ready(topic)
+    other.send(Outgoing(21, b"a", b"21", []))
+    _acknowledged(_gather(other, 1))
+    assert other.poll(_A_WHILE) == []
+    other.send(Outgoing(22, b"a", b"22", []))
+    assert _acknowledged(_gather(other, 1))[22].offset == 2
+
+
 def test_a_broker_that_is_away_for_too_long_ends_every_record(rig: Rig, topic: str) -> None:
     """Once each, soon, with what to do; and then the same producer sends again."""
     rig.log.create_topic(topic)
-    producer = rig.ready(topic, timeout=2)
+    producer = rig.ready(topic, timeout=1)
     producer.send(Outgoing(0, b"a", b"0", []))
     _acknowledged(_gather(producer, 1))
     rig.log.stop()
@@ -377,10 +397,10 @@ def test_a_broker_that_is_away_for_too_long_ends_every_record(rig: Rig, topic: s
     for ticket in range(1, 41):
         producer.send(Outgoing(ticket, b"a", b"%d" % ticket, []))
     why = _refused(_gather(producer, 40))
-    assert 1.5 <= time.monotonic() - began <= 9
+    assert 0.9 <= time.monotonic() - began <= 9
     assert sorted(why) == list(range(1, 41))
     for each in set(why.values()):
-        assert each.startswith("not acknowledged within 2 s: ")
+        assert each.startswith("not acknowledged within 1 s: ")
         assert "kafka.server" in each
         assert "\n" not in each
 
@@ -395,11 +415,18 @@ def test_a_broker_that_is_away_for_too_long_ends_every_record(rig: Rig, topic: s
 # Beginning and end
 
 
-@pytest.mark.parametrize("sent", [False, True], ids=["first-records", "later-records"])
-@pytest.mark.parametrize("up", [False, True], ids=["no-broker", "broker"])
-def test_closing_waits_for_nobody(rig: Rig, topic: str, *, up: bool, sent: bool) -> None:
-    """With records under way; twice is fine; then it is of no more use."""
+@pytest.mark.parametrize(
+    ("sent", "up"),
+    [
+        pytest.param(False, False, id="first-records-no-broker"),
+        pytest.param(True, False, id="no-broker"),
+        pytest.param(True, True, id="broker"),
+    ],
+)
+def test_closing_waits_for_nobody(rig: Rig, topic: str, *, sent: bool, up: bool) -> None:
+    """With records under way; twice is fine; then nothing runs, and it is of no more use."""
     rig.log.create_topic(topic)
+    before = set(threading.enumerate())
     producer = rig.ready(topic)
     if sent:
         producer.send(Outgoing(200, b"a", b"x", []))
@@ -419,6 +446,12 @@ def test_closing_waits_for_nobody(rig: Rig, topic: str, *, up: bool, sent: bool)
     for use in _uses(producer):
         with pytest.raises(TransportError, match=r"closed|once"):
             use()
+    # One that still runs would send what was given up, as soon as it can.
+    eventually(
+        lambda: not [each.name for each in threading.enumerate() if each not in before],
+        5,
+        what="no thread is left, of the driver neither",
+    )
 
 
 def test_one_that_was_not_started_cannot_be_used(rig: Rig, topic: str) -> None:
@@ -498,7 +531,7 @@ def test_what_the_drivers_queue_does_not_take_is_told(
     """Who bounds it below what is under way loses records, but not their tickets."""
     rig = _rig(request, "confluent-kafka")
     rig.log.create_topic(topic)
-    producer = rig.ready(topic, timeout=2, options={"queue.buffering.max.messages": 5})
+    producer = rig.ready(topic, timeout=1, options={"queue.buffering.max.messages": 5})
     rig.log.stop()
     try:
         for ticket in range(10):

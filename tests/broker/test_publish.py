@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -286,7 +285,11 @@ def _random_file(folder: Path, size: int) -> tuple[Path, bytes]:
 # What arrives
 
 
-@pytest.mark.parametrize("partitions", [1, 4])
+@pytest.mark.parametrize(
+    ("driver", "partitions"),
+    [("confluent-kafka", 1), ("confluent-kafka", 4), ("kafka-python", 4)],
+    indirect=["driver"],
+)
 def test_data_then_configuration_arrive_at_every_host(
     tmp_path: Path,
     kafka_broker: KafkaBroker,
@@ -303,7 +306,7 @@ def test_data_then_configuration_arrive_at_every_host(
     empty, configuration = tmp_path / "empty.rpz", tmp_path / "local.yaml"
     empty.write_bytes(b"")
     configuration.write_bytes(CONFIG)
-    host = receive(_OTHER[driver], topic, "3s")
+    host = receive(_OTHER[driver], topic, "2s")
     files = [f"resolver.yaml={configuration}", str(block), str(empty)]
     sending = publish(driver, kafka_broker.bootstrap, topic, *files, "--to", "ns1", "ns2")
 
@@ -547,24 +550,12 @@ def test_a_topic_that_is_missing_is_not_created(
     """It ends in time and names the topic, on a broker that creates what it is asked for."""
     topic = f"topic-{uuid.uuid4().hex}"
     began = time.monotonic()
-    words = (driver, strict_broker.bootstrap, topic, small, "--to", "ns1", "--timeout", "3")
+    words = (driver, strict_broker.bootstrap, topic, small, "--to", "ns1", "--timeout", "2")
     sending = publish(*words)
     assert sending.ended(_TRANSPORT)
-    assert 3 <= time.monotonic() - began < 12
+    assert 2 <= time.monotonic() - began < 12
     assert f"nothing was published: there is no topic {topic!r}" in sending.err
     assert topic not in _topics(strict_broker)
-
-
-def test_no_broker_is_told_in_time(driver: str, publish: Publish, small: str) -> None:
-    """Nobody listens there: the same status as without a topic, and where it looked."""
-    with socket.socket() as held:  # As long as it is held, and does not listen, nobody else does.
-        held.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{held.getsockname()[1]}"
-        words = (driver, address, "files", small, "--to", "ns1", "--timeout", "3")
-        sending = publish(*words)
-        assert sending.ended(_TRANSPORT)
-    assert "nothing was published: " in sending.err
-    assert address in sending.err
 
 
 @pytest.mark.parametrize(
@@ -607,7 +598,7 @@ def test_a_wrong_password_is_told(
     """Which setting to look at; and not the password."""
     topic = _new_topic(strict_broker)
     login.password.write_text("tot4lly-wr0ng\n")
-    words = (driver, login.address, topic, small, "--to", "ns1", "--timeout", "3")
+    words = (driver, login.address, topic, small, "--to", "ns1", "--timeout", "6")
     sending = publish(*words, settings=login.settings)
     assert sending.ended(_TRANSPORT)
     assert "sasl-password-file" in sending.err

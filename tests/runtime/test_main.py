@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -608,3 +610,31 @@ def test_a_signal_ends_publishing(place: Place, number: signal.Signals) -> None:
 
     assert process.returncode == 5
     assert "a.rpz to ns1: cancelled: all of it was under way: it may have arrived" in err
+
+
+def test_a_terminal_gets_a_progress_bar(place: Place) -> None:
+    """With tqdm installed; the lines about files stand above it."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "filesync", "publish", "-c", str(place.path)]
+        + [place.file("a.rpz", b"x" * 5000), "--to", "ns1"],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(place.packages), *filter(None, sys.path)]),
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    out, _ = process.communicate(timeout=20)
+    drawn = b""
+    with contextlib.suppress(OSError):  # The other end of a terminal is gone: no more to read.
+        while data := os.read(ours, 4096):
+            drawn += data
+    os.close(ours)
+
+    assert process.returncode == 0
+    assert b"a.rpz to ns1: sent (5000 bytes)" in out
+    assert b"100%" in drawn
+    assert b"4.88k/4.88k" in drawn
