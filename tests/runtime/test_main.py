@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -614,10 +617,11 @@ def test_a_signal_ends_publishing(place: Place, number: signal.Signals) -> None:
 
 def test_a_terminal_gets_a_progress_bar(place: Place) -> None:
     """With tqdm installed; the lines about files stand above it."""
+    file = place.file("a.rpz", b"x" * 5000)
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-m", "filesync", "publish", "-c", str(place.path)]
-        + [place.file("a.rpz", b"x" * 5000), "--to", "ns1"],
+        [sys.executable, "-m", "filesync", "publish", "-c", str(place.path), file, "--to", "ns1"],
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(place.packages), *filter(None, sys.path)]),
