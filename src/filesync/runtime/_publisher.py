@@ -189,7 +189,9 @@ class Publisher:
         Send every file to every host; return what became of each, in the order of the ends.
 
         Args:
-            files: Different names; a host gets data before configuration.
+            files: Different names; of each host data is acknowledged before
+                its configuration is sent. In a topic with several partitions
+                a receiver may read it first nevertheless.
             to: Host names; where routing is by zone id, zone ids.
             generation: Orders the versions of a file, the larger one is
                 newer; None: milliseconds since 1970.
@@ -304,7 +306,9 @@ class Publisher:
         while not self._producer.health().up and not self._cancelled:
             if time.monotonic() >= deadline:
                 cause = self._producer.health().cause
-                raise TransportError(f"nothing was published: {cause}", retriable=True)
+                raise TransportError(
+                    f"nothing was published: {cause} (after {self._timeout:g} s)", retriable=True
+                )
             self._producer.poll(_SLICE)
             self._tell_health()
         self._tell_health()
