@@ -5,6 +5,17 @@ from __future__ import annotations
 from filesync import Settings
 from filesync.producer import Producer
 from filesync.transport import Transport
+
+try:
+    import confluent_kafka as _driver
+except ModuleNotFoundError as exc:
+    raise ModuleNotFoundError(
+        "this adapter needs confluent-kafka: pip install 'kafka-filesync[confluent-kafka]'",
+        name=exc.name,
+    ) from exc
+else:
+    del _driver
+
 from filesync_confluent_kafka._producer import ConfluentKafkaProducer
 from filesync_confluent_kafka._transport import ConfluentKafkaTransport
 

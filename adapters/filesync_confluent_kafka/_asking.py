@@ -3,6 +3,12 @@ Asks about the topic, with an admin client: the reading client does not know top
 
 A broker without a controller that can be reached, such as some proxies, tells
 no topic ids: it is asked for bare metadata, which may block, so shortly.
+
+An admin client must end in a thread of ours, the moment it is let go: the
+driver aborts the process when one of its own threads, in which the garbage
+collector happened to run, is the one that ends it. So nothing here may be part
+of a cycle: of a future that failed the exception is looked at, and not raised,
+since it would hold the frames that it passed.
 """
 
 from __future__ import annotations
@@ -18,6 +24,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin import OffsetSpec as _OffsetSpec  # type: ignore[attr-defined]
 
 from filesync_confluent_kafka._causes import refusal
+from filesync_kafka_common.causes import Cause
 from filesync_kafka_common.discovery import (
     PATIENCE,
     RETRY,
@@ -86,35 +93,6 @@ class AdminAsker:
 
     def describe(self) -> Answer:
         """Ask for the partitions and the topic's id."""
-        try:
-            return (yield from self._describe())
-        except KafkaException as exc:
-            if exc.args[0].name() in _MISSING:
-                return Seen(partitions=None)
-            raise self._translated(exc) from exc
-
-    def measure(self, partitions: frozenset[int]) -> Generator[None, None, Mapping[int, Extent]]:
-        """Ask where *partitions* begin and end."""
-        try:
-            return (yield from self._measure(partitions))
-        except KafkaException as exc:
-            raise self._translated(exc) from exc
-
-    def _translated(self, exc: KafkaException) -> UnansweredError | RefusedError:
-        error = exc.args[0]
-        if error.name() in _SILENCE:
-            return UnansweredError(error.str())
-        return RefusedError(
-            refusal(
-                error.name(),
-                error.str(),
-                topic=self._topic,
-                servers=self._servers,
-                right=self._right,
-            )
-        )
-
-    def _describe(self) -> Answer:
         if self._without_ids:
             seen = self._list()
             if seen is not None:
@@ -131,6 +109,8 @@ class AdminAsker:
                 seen = self._list()
                 if seen is not None:
                     return seen
+        if topic.exception() is not None:
+            return self._missing(_error_of(topic))
         found = topic.result()
         topic_id = str(found.topic_id)
         return Seen(
@@ -141,22 +121,8 @@ class AdminAsker:
             cluster_id=cluster.result().cluster_id if cluster.exception() is None else None,
         )
 
-    def _list(self) -> Seen | None:
-        """Ask for bare metadata; None: there is a controller, so ids can be had."""
-        try:
-            metadata = self._admin.list_topics(self._topic, timeout=_BLOCKING)
-        except KafkaException:
-            return None
-        # -1: one is being elected, and will answer.
-        if metadata.controller_id == -1 or metadata.controller_id in metadata.brokers:
-            return None
-        self._without_ids = True
-        topic = metadata.topics[self._topic]
-        if topic.error is not None:
-            raise KafkaException(topic.error)
-        return Seen(partitions=frozenset(topic.partitions), cluster_id=metadata.cluster_id)
-
-    def _measure(self, partitions: frozenset[int]) -> Generator[None, None, dict[int, Extent]]:
+    def measure(self, partitions: frozenset[int]) -> Generator[None, None, Mapping[int, Extent]]:
+        """Ask where *partitions* begin and end."""
         sources = [DriverPartition(self._topic, partition) for partition in partitions]
         starts, ends = (
             self._admin.list_offsets(
@@ -174,8 +140,50 @@ class AdminAsker:
             if starts[source].exception() is None and ends[source].exception() is None:
                 start = starts[source].result().offset
                 extents[source.partition] = start, max(start, ends[source].result().offset)
-        if not extents:
+        failed = [future for future in futures if future.exception() is not None]
+        if failed and not extents:
             # None has a leader, say: the first one speaks for all.
-            for future in futures:
-                future.result()
+            raise self._translated(_error_of(failed[0]))
         return extents
+
+    def _missing(self, error: Any) -> Seen:
+        """Return that there is no topic, if *error* says so; else raise what it says."""
+        if error.name() in _MISSING:
+            return Seen(partitions=None)
+        raise self._translated(error)
+
+    def _translated(self, error: Any) -> UnansweredError | RefusedError:
+        if error.name() in _SILENCE:
+            return UnansweredError(error.str())
+        return RefusedError(
+            refusal(
+                error.name(),
+                error.str(),
+                topic=self._topic,
+                servers=self._servers,
+                right=self._right,
+            )
+        )
+
+    def _list(self) -> Seen | None:
+        """Ask for bare metadata; None: there is a controller, so ids can be had."""
+        try:
+            metadata = self._admin.list_topics(self._topic, timeout=_BLOCKING)
+        except KafkaException:
+            return None
+        # -1: one is being elected, and will answer.
+        if metadata.controller_id == -1 or metadata.controller_id in metadata.brokers:
+            return None
+        self._without_ids = True
+        topic = metadata.topics[self._topic]
+        if topic.error is not None:
+            return self._missing(topic.error)
+        return Seen(partitions=frozenset(topic.partitions), cluster_id=metadata.cluster_id)
+
+
+def _error_of(future: Future[Any]) -> Any:
+    """Return the driver's error with which *future* failed."""
+    problem = future.exception()
+    if not isinstance(problem, KafkaException):
+        raise RefusedError(Cause(f"the driver failed: {problem!r}"))
+    return problem.args[0]

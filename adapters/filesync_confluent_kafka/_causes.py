@@ -88,7 +88,7 @@ def refusal(name: str, text: str, *, topic: str, servers: str, right: str = "REA
 
 def text_of(problem: object) -> str:
     """Return in one line what a `KafkaError`, or an exception that holds one, says."""
-    error = problem.args[0] if isinstance(problem, Exception) and problem.args else problem
+    error = problem.args[0] if isinstance(problem, BaseException) and problem.args else problem
     return _one_line(str(error.str() if isinstance(error, KafkaError) else error))
 
 

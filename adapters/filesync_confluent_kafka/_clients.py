@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,7 @@ from filesync_confluent_kafka._config import admin_config, consumer_config
 from filesync_confluent_kafka._offsets import OffsetStore
 from filesync_kafka_common.options import group_of
 
-__all__ = ["LOGGER", "Clients", "DriverLog", "open_clients"]
+__all__ = ["LOGGER", "Clients", "DriverLog", "open_clients", "weakly"]
 
 LOGGER = logging.getLogger("filesync.confluent_kafka")
 
@@ -38,6 +39,23 @@ class DriverLog:
         # The records in hand are worth more than a line in a log.
         with contextlib.suppress(Exception):
             LOGGER.debug(message, *args)
+
+
+def weakly(told: _OnError) -> _OnError:
+    """
+    Return *told*, a method, without a hold on its object.
+
+    With one, object and client would hold each other; see
+    `filesync_confluent_kafka._asking` for what becomes of that.
+    """
+    method = weakref.WeakMethod(told)
+
+    def tell(error: KafkaError) -> None:
+        alive = method()
+        if alive is not None:
+            alive(error)
+
+    return tell
 
 
 @frozen(kw_only=True)
@@ -72,7 +90,7 @@ def open_clients(settings: Settings, *, on_error: _OnError, on_admin_error: _OnE
 
     Args:
         settings: Where the log is.
-        on_error: Is told the errors of the reading client, inside its `poll`.
+        on_error: A method, told the errors of the reading client, inside its `poll`.
         on_admin_error: Likewise, of the one that is asked about the topic.
 
     Raises:
@@ -81,8 +99,8 @@ def open_clients(settings: Settings, *, on_error: _OnError, on_admin_error: _OnE
     config = consumer_config(settings)
     asking = admin_config(config)
     # Typed loosely: the driver's stubs allow no callbacks.
-    consumer_with: dict[str, Any] = {**config, "error_cb": on_error}
-    admin_with: dict[str, Any] = {**asking, "error_cb": on_admin_error}
+    consumer_with: dict[str, Any] = {**config, "error_cb": weakly(on_error)}
+    admin_with: dict[str, Any] = {**asking, "error_cb": weakly(on_admin_error)}
     try:
         return Clients(
             consumer=Consumer(consumer_with, logger=DriverLog()),

@@ -25,7 +25,7 @@ from filesync.producer import Delivery, Outgoing
 from filesync.transport import Health, PartitionLost, TopicRecreated
 from filesync_confluent_kafka._asking import AdminAsker
 from filesync_confluent_kafka._causes import refusal, suspicion, text_of
-from filesync_confluent_kafka._clients import LOGGER, DriverLog
+from filesync_confluent_kafka._clients import LOGGER, DriverLog, weakly
 from filesync_confluent_kafka._config import Config, admin_config, consumer_config, producer_config
 from filesync_kafka_common.causes import Cause, unacknowledged
 from filesync_kafka_common.discovery import Discovery
@@ -82,7 +82,7 @@ class ConfluentKafkaProducer:
         self._config = producer_config(self._settings, self._timeout)
         asking: dict[str, Any] = {
             **admin_config(consumer_config(self._settings)),
-            "error_cb": self._on_error,
+            "error_cb": weakly(self._on_error),
         }
         try:
             self._driver = self._open()
@@ -179,7 +179,7 @@ class ConfluentKafkaProducer:
             self._driver = None
 
     def _open(self) -> DriverProducer:
-        config: dict[str, Any] = {**self._config, "error_cb": self._on_error}
+        config: dict[str, Any] = {**self._config, "error_cb": weakly(self._on_error)}
         return DriverProducer(config, logger=DriverLog())
 
     def _delivered(self, ticket: int, error: KafkaError | None, message: Message) -> None:

@@ -5,6 +5,17 @@ from __future__ import annotations
 from filesync import Settings
 from filesync.producer import Producer
 from filesync.transport import Transport
+
+try:
+    import kafka as _driver
+except ModuleNotFoundError as exc:
+    raise ModuleNotFoundError(
+        "this adapter needs kafka-python: pip install 'kafka-filesync[kafka-python]'",
+        name=exc.name,
+    ) from exc
+else:
+    del _driver
+
 from filesync_kafka_python._producer import KafkaPythonProducer
 from filesync_kafka_python._transport import KafkaPythonTransport
 
