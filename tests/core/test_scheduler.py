@@ -508,4 +508,4 @@ class Scheduling(RuleBasedStateMachine):
 
 
 TestScheduling = Scheduling.TestCase
-TestScheduling.settings = examples(1000, steps=10)
+TestScheduling.settings = examples(600, steps=10)

@@ -628,7 +628,7 @@ class Publishing(RuleBasedStateMachine):
 
 
 TestPublishing = Publishing.TestCase
-TestPublishing.settings = examples(300, steps=20)
+TestPublishing.settings = examples(150, steps=20)
 
 
 def test_what_cannot_be_sent_cannot_be_made() -> None:
