@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 from filesync import Settings, TopicPartition
 from filesync.exceptions import TransportError
 from filesync.producer import Delivery, Outgoing
-from filesync.transport import Health, PartitionLost, TopicRecreated
+from filesync.transport import Health
 from filesync_confluent_kafka._asking import AdminAsker
 from filesync_confluent_kafka._causes import refusal, suspicion, text_of
 from filesync_confluent_kafka._clients import LOGGER, DriverLog, weakly
@@ -123,15 +123,16 @@ class ConfluentKafkaProducer:
         discovery = self._usable()
         deadline = time.monotonic() + timeout
         while True:
-            for fault in discovery.step():
-                if isinstance(fault, TopicRecreated | PartitionLost):
-                    self._bag.give_up("the topic was deleted while it was sent: send it again")
+            self._bag.heed(discovery.step())
             left = max(0.0, deadline - time.monotonic())
-            self._serve(min(left, _SHORT_SLICE if discovery.hurried else _SLICE))
+            patience = min(left, _SHORT_SLICE if discovery.hurried else _SLICE)
+            if self._driver is not None:
+                self._serve(patience)
+                patience = 0.0
             if self._bag.overdue:
                 self._bag.give_up(str(unacknowledged(self._timeout, self._weather.health.cause)))
                 self._driver = None
-            delivered = self._bag.take()
+            delivered = self._bag.take(patience)
             if delivered or left <= 0:
                 return delivered
 
@@ -167,9 +168,6 @@ class ConfluentKafkaProducer:
 
     def _serve(self, timeout: float) -> None:
         """Let the driver tell what it has to."""
-        if self._driver is None:
-            time.sleep(timeout)
-            return
         try:
             self._driver.poll(timeout)
         except KafkaException as exc:

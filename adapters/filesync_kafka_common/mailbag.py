@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from filesync import TopicPartition
 from filesync.producer import Acknowledged, Delivery, NotDelivered
+from filesync.transport import Fault, PartitionLost, TopicRecreated
 
 __all__ = ["Mailbag"]
 
@@ -61,6 +62,11 @@ class Mailbag:
             self._deliveries += [NotDelivered(ticket=ticket, why=why) for ticket in self._due]
             self._due.clear()
             self._changed.notify_all()
+
+    def heed(self, faults: Iterable[Fault]) -> None:
+        """Give up what is under way if the topic that it goes to is gone."""
+        if any(isinstance(fault, TopicRecreated | PartitionLost) for fault in faults):
+            self.give_up("the topic was deleted while it was sent: send it again")
 
     def take(self, timeout: float = 0.0) -> Sequence[Delivery]:
         """Return what became known; wait for it for *timeout* seconds at most."""

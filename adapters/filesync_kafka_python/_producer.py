@@ -21,7 +21,7 @@ from kafka import KafkaProducer, errors
 from filesync import Settings, TopicPartition
 from filesync.exceptions import TransportError
 from filesync.producer import Delivery, Outgoing
-from filesync.transport import Health, PartitionLost, TopicRecreated
+from filesync.transport import Health
 from filesync_kafka_common.causes import Cause, unacknowledged
 from filesync_kafka_common.discovery import Discovery
 from filesync_kafka_common.mailbag import Mailbag
@@ -159,9 +159,7 @@ class KafkaPythonProducer:
             sender, discovery = self._usable()
             if self._gossip.heed():
                 discovery.hurry()
-            for fault in discovery.step():
-                if isinstance(fault, TopicRecreated | PartitionLost):
-                    self._bag.give_up("the topic was deleted while it was sent: send it again")
+            self._bag.heed(discovery.step())
             if sender.broken or self._bag.overdue:
                 late = unacknowledged(self._timeout, self._weather.health.cause)
                 self._bag.give_up(sender.broken or str(late))
@@ -213,18 +211,16 @@ class KafkaPythonProducer:
                 future = sender.open().send(
                     self._topic, value=record.value, key=record.key, headers=list(record.headers)
                 )
-                break
             except errors.KafkaTimeoutError as exc:
-                if time.monotonic() >= until:
-                    self._failed(sender, record.ticket, exc)
-                    return
+                if time.monotonic() < until:
+                    continue
+                self._failed(sender, record.ticket, exc)
             except Exception as exc:  # noqa: BLE001 - whatever it is, the record is not sent.
                 self._failed(sender, record.ticket, exc)
-                return
-        else:
+            else:
+                future.add_callback(self._acknowledged, record.ticket)
+                future.add_errback(self._failed, sender, record.ticket)
             return
-        future.add_callback(self._acknowledged, record.ticket)
-        future.add_errback(self._failed, sender, record.ticket)
 
     def _acknowledged(self, ticket: int, told: Any) -> None:
         self._bag.acknowledged(ticket, TopicPartition(self._topic, told.partition), told.offset)

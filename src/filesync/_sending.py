@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from attrs import Factory, define
 
 from filesync._model import Claims, Kind
+from filesync._splitter import chunk_count, chunk_range
 from filesync._values import frozen
 from filesync.exceptions import InvalidTransitionError
 
@@ -63,13 +64,12 @@ class Shipment:
     claims: Claims
 
     def __attrs_post_init__(self) -> None:
-        if self.size < 0 or self.chunk_bytes < 1:
-            raise ValueError(f"{self.size} bytes in chunks of {self.chunk_bytes}")
+        chunk_count(self.size, self.chunk_bytes)
 
     @property
     def count(self) -> int:
         """Chunks of it, at least one."""
-        return max(1, -(-self.size // self.chunk_bytes))
+        return chunk_count(self.size, self.chunk_bytes)
 
     def __str__(self) -> str:
         return f"{self.name} to {self.hostname}"
@@ -205,8 +205,7 @@ class Sending:
             return None
         underway = self._ready[0]
         shipment = underway.shipment
-        start = underway.sent * shipment.chunk_bytes
-        stop = min(shipment.size, start + shipment.chunk_bytes)
+        start, stop = chunk_range(underway.sent, shipment.size, shipment.chunk_bytes)
         if self._tickets and self._unacknowledged + stop - start > self._window_bytes:
             return None
         self._ticket += 1

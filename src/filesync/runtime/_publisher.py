@@ -32,7 +32,7 @@ from filesync._outcomes import HealthChanged
 from filesync._sending import SendChunk, Sending, Shipment, ShipmentEnded
 from filesync._setting_checks import hostname_problem
 from filesync._settings import RouteBy, Settings
-from filesync._splitter import DEFAULT_CHUNK_BYTES
+from filesync._splitter import DEFAULT_CHUNK_BYTES, chunk_count
 from filesync._validation import check_configuration
 from filesync._values import frozen
 from filesync.exceptions import (
@@ -139,6 +139,7 @@ class Publisher:
         if not 1 <= timeout <= 86400:
             raise ValueError(f"a time-out of {timeout:g} s is not from 1 s to a day")
         self._settings = settings
+        self._by_zone = settings.route_by is RouteBy.ZONE_ID
         self._naming = Naming(files_dir=settings.kafka.files_dir, rules=settings.files)
         self._producer = producer or open_producer(settings.driver, settings, timeout=timeout)
         self._tell = tell or (lambda _told: None)
@@ -237,8 +238,7 @@ class Publisher:
         if not 0 <= generation <= MAX_GENERATION:
             raise PublishError(f"a generation is 0 to {MAX_GENERATION}, not {generation}")
         self._generation = generation
-        by_zone = self._settings.route_by is RouteBy.ZONE_ID
-        recipients = list(dict.fromkeys(to)) if by_zone else _hosts(to)
+        recipients = list(dict.fromkeys(to)) if self._by_zone else _hosts(to)
         if not recipients or not self._files:
             raise PublishError("nothing to send, or nobody to send it to")
         return [
@@ -273,7 +273,7 @@ class Publisher:
         except RecordError as exc:
             raise PublishError(f"{file.path}: receivers refuse its name: {exc}") from exc
         opened = _Opened(fd, file.path, target.name, target.kind, info.st_size, info.st_mtime_ns)
-        count = -(-opened.size // self._chunk_bytes)
+        count = chunk_count(opened.size, self._chunk_bytes)
         if opened.size > limits.file_bytes:
             raise PublishError(
                 f"{file.path}: {opened.size} bytes; receivers take {limits.file_bytes} "
@@ -354,8 +354,7 @@ class Publisher:
             count=shipment.count,
             claims=claims,
         )
-        by_zone = self._settings.route_by is RouteBy.ZONE_ID
-        key = shipment.hostname if by_zone else shipment.name
+        key = shipment.hostname if self._by_zone else shipment.name
         self._producer.send(Outgoing(order.ticket, key.encode(), data, headers))
         return None
 
