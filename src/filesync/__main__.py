@@ -1,5 +1,5 @@
 """
-The command line: ``filesync run | publish | check | demo``.
+The command line: ``filesync run | publish | check | schema | demo``.
 
 Exit statuses (docs/reference/command-line.md):
 
@@ -17,10 +17,12 @@ Exit statuses (docs/reference/command-line.md):
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution, version
 from types import FrameType
 
@@ -86,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", metavar="FILE", help="the settings file")
     check.set_defaults(run=_check)
 
+    schema = commands.add_parser("schema", help="print the JSON Schema of settings files")
+    schema.set_defaults(run=_schema)
+
     send = commands.add_parser(
         "publish",
         help="send files to hosts",
@@ -129,7 +134,13 @@ def _parser() -> argparse.ArgumentParser:
     send.set_defaults(run=_publish)
 
     demo = commands.add_parser("demo", help="show it at work, with a broker of its own")
-    demo.add_argument(
+    either = demo.add_mutually_exclusive_group()
+    either.add_argument(
+        "--broker",
+        action="store_true",
+        help="run only the broker, until SIGTERM or SIGINT; print its address",
+    )
+    either.add_argument(
         "--driver",
         choices=_DEMO_DRIVERS,
         default=_DEMO_DRIVERS[0],
@@ -179,6 +190,13 @@ def _check(arguments: argparse.Namespace) -> int:
     return _OK
 
 
+def _schema(_: argparse.Namespace) -> int:
+    from filesync._settings_schema import settings_schema  # noqa: PLC0415 - only this one needs it.
+
+    print(json.dumps(settings_schema(), indent=2))
+    return _OK
+
+
 def _publish(arguments: argparse.Namespace) -> int:
     from filesync.runtime._publish import publish  # noqa: PLC0415 - only this command needs it.
 
@@ -199,12 +217,19 @@ def _publish(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from filesync.runtime._demo import run_demo  # noqa: PLC0415 - only this command needs it.
+    from filesync.runtime._demo import run_broker, run_demo  # noqa: PLC0415 - only this command.
 
     try:
-        return run_demo(arguments.driver)
+        if not arguments.broker:
+            return run_demo(arguments.driver)
+        # Blocked before the broker has threads, so that none of them takes a signal.
+        stop = {signal.SIGTERM, signal.SIGINT}
+        signal.pthread_sigmask(signal.SIG_BLOCK, stop)
+        print("a broker in memory, until SIGTERM or SIGINT (Ctrl-C); its address:", file=sys.stderr)
+        run_broker(partial(print, flush=True), partial(signal.sigwait, stop))
     except DriverMissingError as exc:
         return _fail(_USAGE, exc)
+    return _OK
 
 
 def _read(path: str) -> Settings:

@@ -18,15 +18,18 @@ from typing import Any
 
 from attrs import Attribute
 
+from filesync._values import frozen
 from filesync._wording import one_of, shown
-from filesync.exceptions import FileSyncError
+from filesync.exceptions import SettingValueError
 
 __all__ = [
     "DEFAULT_PORT",
     "LOG_LEVELS",
     "MAX_SECONDS",
     "SASL_MECHANISMS",
-    "SettingValueError",
+    "SENSITIVE",
+    "Seconds",
+    "Whole",
     "account",
     "directory",
     "hostname",
@@ -39,13 +42,11 @@ __all__ = [
     "path",
     "pattern",
     "rules",
-    "seconds",
     "server_address",
     "server_addresses",
     "text",
     "topic",
     "upper",
-    "whole",
     "without_dot",
     "without_slash",
 ]
@@ -64,21 +65,6 @@ SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 #: Sizes and counts fit into 64 bits.
 _MAX_WHOLE = 2**63 - 1
-
-
-class SettingValueError(FileSyncError, ValueError):
-    """
-    A value cannot be used.
-
-    Attributes:
-        problem: What is wrong with it and what is allowed.
-        fields: Names of the attributes at fault, the first one most of all.
-    """
-
-    def __init__(self, problem: str, *fields: str) -> None:
-        super().__init__(f"{fields[0]}: {problem}")
-        self.problem = problem
-        self.fields = fields
 
 
 _Check = Callable[[Any, "Attribute[Any]", Any], None]
@@ -206,27 +192,35 @@ def member(kind: type[enum.Enum]) -> _Check:
     return _checked(lambda value: None if isinstance(value, kind) else words)
 
 
-def seconds(*, zero: bool = False) -> _Check:
-    """Return a validator for durations: finite, above 0 or, with *zero*, from 0."""
-    least = "at least 0" if zero else "more than 0"
+@frozen(kw_only=True)
+class Seconds:
+    """A validator for durations: finite, above 0 or, with *zero*, from 0; at most a week."""
 
-    def problem_of(value: Any) -> str | None:
-        if type(value) in {int, float} and (0 < value <= MAX_SECONDS or (zero and value == 0)):
-            return None
-        return f"must be {least} and at most {MAX_SECONDS:.0f} seconds (one week); not {value}"
+    zero: bool = False
 
-    return _checked(problem_of)
+    def __call__(self, _: object, attribute: Attribute[Any], value: Any) -> None:
+        fits = type(value) in {int, float} and (
+            0 < value <= MAX_SECONDS or (self.zero and value == 0)
+        )
+        if not fits:
+            least = "at least 0" if self.zero else "more than 0"
+            raise SettingValueError(
+                f"must be {least} and at most {MAX_SECONDS:.0f} seconds (one week); not {value}",
+                attribute.name,
+            )
 
 
-def whole(low: int = 1, high: int = _MAX_WHOLE) -> _Check:
-    """Return a validator for whole numbers from *low* to *high*."""
+@frozen(kw_only=True)
+class Whole:
+    """A validator for whole numbers from *low* to *high*."""
 
-    def problem_of(value: Any) -> str | None:
-        if type(value) is int and low <= value <= high:
-            return None
-        return f"must be a whole number from {low} to {high}"
+    low: int = 1
+    high: int = _MAX_WHOLE
 
-    return _checked(problem_of)
+    def __call__(self, _: object, attribute: Attribute[Any], value: Any) -> None:
+        if type(value) is not int or not self.low <= value <= self.high:
+            problem = f"must be a whole number from {self.low} to {self.high}"
+            raise SettingValueError(problem, attribute.name)
 
 
 _BRACKETED = re.compile(r"\[(?P<host>[^\]]*)\](?:[:@](?P<port>.*))?", re.DOTALL)
@@ -303,13 +297,13 @@ def server_addresses(value: str | Iterable[str]) -> tuple[str, ...]:
     return servers
 
 
-#: In names of driver options that hold a secret, whichever the driver.
-_SECRET = re.compile(r"password|passphrase|secret|key\.pem$", re.IGNORECASE)
+#: In names of driver options that hold a secret, whichever the driver and in any case.
+SENSITIVE = re.compile(r"password|passphrase|secret|key\.pem$", re.IGNORECASE)
 
 
 def option_problem(name: str, value: object) -> str | None:
     """Return what is wrong with a driver's option *name*, or None."""
-    if _SECRET.search(name):
+    if SENSITIVE.search(name):
         return (
             f"{shown(name)} holds a secret, and settings never do: "
             "use sasl-password-file, key-file or key-password-file"
@@ -340,4 +334,5 @@ def without_dot(hostname: Any) -> Any:
 
 
 def upper(word: Any) -> Any:
-    return word.upper() if isinstance(word, str) else word
+    # Beyond ASCII there are letters, a dotless i say, whose capital is one of ASCII's.
+    return word.upper() if isinstance(word, str) and word.isascii() else word

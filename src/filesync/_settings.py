@@ -20,8 +20,8 @@ from attrs.validators import optional
 
 from filesync import _setting_checks as check
 from filesync._model import Kind
-from filesync._setting_checks import SettingValueError
 from filesync._values import frozen
+from filesync.exceptions import SettingValueError
 
 __all__ = [
     "DaemonSettings",
@@ -31,7 +31,6 @@ __all__ = [
     "RouteBy",
     "Schedule",
     "SecurityProtocol",
-    "SettingValueError",
     "Settings",
     "Start",
 ]
@@ -214,13 +213,13 @@ class Schedule:
             small beside another; 0 is for the first three only.
     """
 
-    quiet: float = field(default=5.0, validator=check.seconds(zero=True))
-    max_wait: float = field(default=30.0, validator=check.seconds(zero=True))
-    min_gap: float = field(default=1.0, validator=check.seconds(zero=True))
-    timeout: float = field(default=120.0, validator=check.seconds())
-    backoff: float = field(default=2.0, validator=check.seconds())
-    max_backoff: float = field(default=60.0, validator=check.seconds())
-    stop_timeout: float = field(default=30.0, validator=check.seconds())
+    quiet: float = field(default=5.0, validator=check.Seconds(zero=True))
+    max_wait: float = field(default=30.0, validator=check.Seconds(zero=True))
+    min_gap: float = field(default=1.0, validator=check.Seconds(zero=True))
+    timeout: float = field(default=120.0, validator=check.Seconds())
+    backoff: float = field(default=2.0, validator=check.Seconds())
+    max_backoff: float = field(default=60.0, validator=check.Seconds())
+    stop_timeout: float = field(default=30.0, validator=check.Seconds())
 
     def __attrs_post_init__(self) -> None:
         if self.max_wait < self.quiet:
@@ -268,21 +267,21 @@ class Limits:
         SettingValueError: One is out of its range.
     """
 
-    chunk_bytes: int = field(default=8 * _MIB, validator=check.whole(high=_MAX_CHUNK_BYTES))
-    file_bytes: int = field(default=_GIB, validator=check.whole())
-    chunks_per_file: int = field(default=100_000, validator=check.whole())
-    tracked_chunks: int = field(default=1_000_000, validator=check.whole())
-    open_transfers: int = field(default=1024, validator=check.whole())
-    spool_bytes: int = field(default=4 * _GIB, validator=check.whole())
-    free_space_bytes: int = field(default=64 * _MIB, validator=check.whole(0))
-    remembered: int = field(default=4096, validator=check.whole())
-    config_bytes: int = field(default=16 * _MIB, validator=check.whole())
-    config_depth: int = field(default=100, validator=check.whole(high=_MAX_CONFIG_DEPTH))
-    expire_after: float = field(default=600.0, validator=check.seconds())
-    expire_offsets: int = field(default=100_000, validator=check.whole())
-    expire_idle: float = field(default=1800.0, validator=check.seconds())
-    expire_total: float = field(default=86_400.0, validator=check.seconds())
-    unfinished_commits: int = field(default=64, validator=check.whole())
+    chunk_bytes: int = field(default=8 * _MIB, validator=check.Whole(high=_MAX_CHUNK_BYTES))
+    file_bytes: int = field(default=_GIB, validator=check.Whole())
+    chunks_per_file: int = field(default=100_000, validator=check.Whole())
+    tracked_chunks: int = field(default=1_000_000, validator=check.Whole())
+    open_transfers: int = field(default=1024, validator=check.Whole())
+    spool_bytes: int = field(default=4 * _GIB, validator=check.Whole())
+    free_space_bytes: int = field(default=64 * _MIB, validator=check.Whole(low=0))
+    remembered: int = field(default=4096, validator=check.Whole())
+    config_bytes: int = field(default=16 * _MIB, validator=check.Whole())
+    config_depth: int = field(default=100, validator=check.Whole(high=_MAX_CONFIG_DEPTH))
+    expire_after: float = field(default=600.0, validator=check.Seconds())
+    expire_offsets: int = field(default=100_000, validator=check.Whole())
+    expire_idle: float = field(default=1800.0, validator=check.Seconds())
+    expire_total: float = field(default=86_400.0, validator=check.Seconds())
+    unfinished_commits: int = field(default=64, validator=check.Whole())
 
 
 @frozen(kw_only=True)

@@ -22,6 +22,7 @@ __all__ = [
     "RecordError",
     "RefusedByPolicyError",
     "RefusedNameError",
+    "SettingValueError",
     "SettingsError",
     "TransportError",
 ]
@@ -70,6 +71,21 @@ class SettingsError(FileSyncError):
         self.source = source
         self.line = line
         self.key = key
+
+
+class SettingValueError(FileSyncError, ValueError):
+    """
+    A value that a settings class is given cannot be used.
+
+    Attributes:
+        problem: What is wrong with it and what is allowed.
+        fields: Names of the attributes at fault, the first one most of all.
+    """
+
+    def __init__(self, problem: str, *fields: str) -> None:
+        super().__init__(f"{fields[0]}: {problem}")
+        self.problem = problem
+        self.fields = fields
 
 
 class FilesDirError(FileSyncError):

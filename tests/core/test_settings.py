@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from filesync._model import Kind
-from filesync._setting_checks import SettingValueError, server_address
+from filesync._setting_checks import server_address
 from filesync._settings import (
     DaemonSettings,
     FileRule,
@@ -28,7 +28,7 @@ from filesync._settings import (
 from filesync._settings_reader import KEYS, read_settings
 from filesync._wording import shown, suggestion
 from filesync._yaml import MAX_CHARACTERS, MAX_DEPTH
-from filesync.exceptions import FileSyncError, SettingsError
+from filesync.exceptions import FileSyncError, SettingsError, SettingValueError
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
