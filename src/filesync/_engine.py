@@ -29,6 +29,7 @@ from types import MappingProxyType
 
 from attrs import evolve
 
+from filesync import _committer, _reading
 from filesync import _effects as fx
 from filesync._actions import Actions
 from filesync._alarms import Alarm, Alarms
@@ -37,7 +38,7 @@ from filesync._committer import Committer, Settled
 from filesync._intake import Intake
 from filesync._keeper import Keeper
 from filesync._ledger import Ledger
-from filesync._model import CommittedFile, Origin, TopicPartition
+from filesync._model import CommittedFile, Origin
 from filesync._outcomes import (
     CaughtUp,
     CommitRetried,
@@ -47,6 +48,7 @@ from filesync._outcomes import (
     RecordRefused,
 )
 from filesync._plan import Plan, PlanResult
+from filesync._progress import Progress
 from filesync._reading import Reading, in_order
 from filesync._settings import Settings, Start
 from filesync._shutdown import Shutdown, Step
@@ -54,28 +56,12 @@ from filesync._stats import Stats
 from filesync._stuck import RETRY_AFTER, StuckChunks
 from filesync._transfer import Whole
 from filesync.daemon import ActionResult
-from filesync.transport import (
-    Fault,
-    Health,
-    Matcher,
-    OutOfRange,
-    PartitionFound,
-    PartitionLost,
-    TopicRecreated,
-    Unreadable,
-)
+from filesync.transport import Health, Matcher, Unreadable
 
 __all__ = ["Engine"]
 
-#: Seconds from a moved position to its journal entry, and to the broker.
-_SAVE_POSITIONS_AFTER = 5.0
-_TELL_OFFSETS_AFTER = 5.0
-_TELL_OFFSETS_RETRY = 60.0
-#: The broker forgets offsets days after they were told; hourly will do.
-_TELL_OFFSETS_AGAIN = 3600.0
+#: Seconds between two looks at which transfers have waited too long.
 _EXPIRE_EVERY = 10.0
-
-_Step = fx.AppendChunk | fx.DropTransfer | Whole | Dropped | RecordRefused | Settled | CommitRetried
 
 
 class Engine:
@@ -95,16 +81,19 @@ class Engine:
         self._committer = Committer(holding=True)
         self._keeper = Keeper()
         self._reading = Reading(
-            self._keeper, self._intake.assembler, settings.kafka.start is Start.LATEST
+            self._keeper,
+            self._intake.assembler,
+            self._committer,
+            settings.kafka.start is Start.LATEST,
         )
         self._actions = Actions(settings.schedule, lambda: self._keeper.ledger)
         self._alarms = Alarms()
+        self._progress = Progress(self._keeper, self._reading.positions, self._alarms)
         self._counters: Counter[str] = Counter()
         self._health: Health | None = None
         self._out: list[fx.Effect] = []
 
         self._opened_at = 0.0
-        self._told_at = -inf
         self._wakes_at = inf
         self._polling = True
         self._stuck = StuckChunks()
@@ -158,11 +147,9 @@ class Engine:
                 self._report(self._keeper.saved(save, error))
                 if error is None:
                     self._emit(self._keeper.flush())
-                self._alarms.ensure(Alarm.SAVE_POSITIONS, at + _SAVE_POSITIONS_AFTER)
+                self._progress.unsaved(at)
             case fx.OffsetsCommitted(at, _, error):
-                self._report(self._keeper.told(error))
-                if error is not None:
-                    self._alarms.set(Alarm.TELL_OFFSETS, at + _TELL_OFFSETS_RETRY)
+                self._report(self._progress.told(at, error))
             case fx.StopAsked(at):  # pragma: no branch - nothing else is left.
                 self._stop(at)
         self._settle(event.at)
@@ -194,10 +181,9 @@ class Engine:
                 case Alarm.RETRY_CHUNKS:
                     self._retry_chunks(at)
                 case Alarm.SAVE_POSITIONS:
-                    safe = self._reading.positions.safe()
-                    self._emit(self._keeper.save_positions(safe))
+                    self._emit(self._progress.save())
                 case Alarm.TELL_OFFSETS:
-                    self._tell_offsets(at)
+                    self._emit(self._progress.tell(at))
                 case Alarm.EXPIRE:
                     expired = self._intake.assembler.expire(
                         at, caught_up=not self._reading.catching_up
@@ -208,14 +194,6 @@ class Engine:
                 case Alarm.RETRY_COMMIT:  # pragma: no branch - nothing else is left.
                     pass  # `_settle` starts whatever may start.
 
-    def _tell_offsets(self, at: float) -> None:
-        again = at - self._told_at >= _TELL_OFFSETS_AGAIN
-        tell = self._keeper.tell(self._reading.positions.safe(), again=again)
-        if tell is not None:
-            self._told_at = at
-            self._out.append(tell)
-        self._alarms.ensure(Alarm.TELL_OFFSETS, at + _TELL_OFFSETS_AGAIN)
-
     # Records
 
     def _batch(self, event: fx.BatchPolled) -> None:
@@ -223,7 +201,7 @@ class Engine:
         self._stuck.read_on()
         for record in in_order(polled):
             if isinstance(record, Unreadable):
-                self._fault(record)
+                self._follow(self._reading.heed(record))
                 continue
             steps = self._intake.take(record, at)
             for step in steps:
@@ -237,17 +215,15 @@ class Engine:
         self._counters["passed_over"] += polled.passed_over
         for fault in polled.faults:
             if not isinstance(fault, Unreadable):
-                self._fault(fault)
+                self._follow(self._reading.heed(fault))
         if polled.positions or polled.faults:
-            self._alarms.ensure(Alarm.SAVE_POSITIONS, at + _SAVE_POSITIONS_AFTER)
-            tell = min(self._alarms.due(Alarm.TELL_OFFSETS), at + _TELL_OFFSETS_AFTER)
-            self._alarms.set(Alarm.TELL_OFFSETS, tell)
+            self._progress.moved(at)
 
-    def _follow(self, steps: Iterable[_Step]) -> None:
-        """Turn what the assembler and the committer answered into effects."""
+    def _follow(self, steps: Iterable[_reading.Step | _committer.Step]) -> None:
+        """Turn what reading, the assembler and the committer answered into effects."""
         for step in steps:
             match step:
-                case fx.AppendChunk():
+                case fx.AppendChunk() | fx.SaveJournal() | fx.Assign():
                     self._out.append(step)
                 case fx.DropTransfer(transfer=transfer):
                     self._stuck.drop(transfer)
@@ -263,7 +239,9 @@ class Engine:
                     if origin is not None:
                         older = self._intake.assembler.supersede(outcome.name, origin)
                         self._follow(older)
-                case RecordRefused() | CommitRetried():  # pragma: no branch - nothing else is left.
+                case (
+                    RecordRefused() | CommitRetried() | FaultSeen()
+                ):  # pragma: no branch - nothing else is left.
                     self._report(step)
 
     def _append_failed(
@@ -283,48 +261,6 @@ class Engine:
         if self._stuck.waiting:
             # Failures come before the next alarm: without one all is stored.
             self._alarms.set(Alarm.RETRY_CHUNKS, at)
-
-    # Faults
-
-    def _fault(self, fault: Fault) -> None:
-        match fault:
-            case PartitionFound():
-                self._read(self._reading.found(fault))
-            case PartitionLost(source=source):
-                self._forget(source, f"the partition {source} is gone")
-                detail = f"{source} is gone and is no longer read"
-                self._report(FaultSeen(label="partition_lost", detail=detail))
-            case TopicRecreated(topic=topic):
-                detail = f"the topic {topic} was deleted and created again"
-                for source in [
-                    key for key in self._reading.positions.reading() if key.topic == topic
-                ]:
-                    self._forget(source, detail)
-                detail = f"{detail}; it is read from its start"
-                self._report(FaultSeen(label="topic_recreated", detail=detail))
-            case OutOfRange(source=source):
-                self._forget(source, f"the log of {source} no longer holds all of it")
-                self._read(self._reading.out_of_range(fault))
-            case Unreadable(
-                source=source, offset=offset, why=why
-            ):  # pragma: no branch - nothing else is left.
-                # It may have been the head of a transfer.
-                self._intake.assembler.begin(source, boundary=False)
-                detail = f"record {source}@{offset} was passed over, it is unreadable: {why}"
-                self._report(FaultSeen(label="unreadable", detail=detail))
-
-    def _read(self, effects: list[fx.SaveJournal | fx.Assign | fx.Report]) -> None:
-        for effect in effects:
-            if isinstance(effect, fx.Report):
-                self._report(effect.outcome)
-            else:
-                self._out.append(effect)
-        self._committer.know(self._keeper.ledger.files)
-
-    def _forget(self, source: TopicPartition, why: str) -> None:
-        self._follow(self._intake.assembler.forget(source, why))
-        self._committer.forget(source)
-        self._reading.forget(source)
 
     # Files and actions
 
@@ -362,7 +298,7 @@ class Engine:
                 case _:
                     pass
         self._follow(steps)
-        self._alarms.ensure(Alarm.SAVE_POSITIONS, at + _SAVE_POSITIONS_AFTER)
+        self._progress.unsaved(at)
 
     def _want_actions(self, at: float) -> None:
         for file in self._keeper.ledger.needs:
@@ -424,7 +360,7 @@ class Engine:
         busy = self._committer.running or self._actions.running or self._keeper.saving
         step = self._shutdown.next(busy=bool(busy))
         if step is Step.SAVE:
-            save = self._keeper.save_positions(self._reading.positions.safe())
+            save = self._progress.save()
             if save is not None:
                 self._out.append(save)
                 return

@@ -13,7 +13,7 @@ from __future__ import annotations
 from filesync._model import Headers
 from filesync.transport import Matcher
 
-__all__ = ["HOSTNAME_HEADER", "by_hostname", "by_key", "same_host"]
+__all__ = ["HOSTNAME_HEADER", "by_hostname", "by_key", "comparable"]
 
 HOSTNAME_HEADER = "hostname"
 
@@ -24,24 +24,20 @@ _MEMORY = 4096
 _LONGEST_NAME = 255
 
 
-def same_host(left: bytes, right: bytes) -> bool:
-    """Compare two host names: ASCII case and a trailing dot do not count."""
-    return _normal(left) == _normal(right)
-
-
-def _normal(name: bytes) -> bytes:
+def comparable(name: bytes) -> bytes:
+    """Return a host name as it is compared: ASCII case and a dot at the end do not count."""
     return name.lower().removesuffix(b".")
 
 
 def by_hostname(hostname: str) -> Matcher:
     """Return a matcher for records whose ``hostname`` header is *hostname*."""
-    mine = _normal(hostname.encode())
+    mine = comparable(hostname.encode())
     verdicts: dict[bytes, bool] = {}
 
     def judge(value: bytes) -> bool:
         if len(verdicts) >= _MEMORY:
             verdicts.clear()
-        verdict = _normal(value) == mine or not _is_text(value)
+        verdict = comparable(value) == mine or not _is_text(value)
         if len(value) <= _LONGEST_NAME:
             verdicts[value] = verdict
         return verdict

@@ -2,7 +2,8 @@
 The partitions that are read: from where, how far, and what pins them.
 
 Theory. The transport says what is there and what went wrong; here it is
-decided where to read on, and the ledger is told when a log starts anew.
+decided where to read on, and all who remember something of a log are told when
+it starts anew.
 """
 
 from __future__ import annotations
@@ -11,16 +12,29 @@ from collections.abc import Iterator
 
 from attrs import define, field
 
+from filesync import _assembler
 from filesync._assembler import Assembler
 from filesync._catchup import CatchUp
-from filesync._effects import Assign, Report, SaveJournal
+from filesync._committer import Committer
+from filesync._effects import Assign, SaveJournal
 from filesync._keeper import Keeper
 from filesync._model import Record, TopicPartition
+from filesync._outcomes import FaultSeen
 from filesync._positions import Positions
 from filesync._resume import resume
-from filesync.transport import OutOfRange, PartitionFound, Polled, Unreadable
+from filesync.transport import (
+    Fault,
+    OutOfRange,
+    PartitionFound,
+    PartitionLost,
+    Polled,
+    TopicRecreated,
+    Unreadable,
+)
 
-__all__ = ["Reading", "in_order"]
+__all__ = ["Reading", "Step", "in_order"]
+
+Step = _assembler.Step | SaveJournal | Assign | FaultSeen
 
 
 @define
@@ -30,7 +44,8 @@ class Reading:
 
     Attributes:
         keeper: Of the ledger, which has the positions of the last run.
-        assembler: Is told where reading begins.
+        assembler: Is told where reading begins, and what is gone.
+        committer: Is told whose age means nothing any more.
         from_end: Whether an unknown partition is read from its end; once
             caught up, what is new is read from its start.
         positions: How far each partition is read, and what pins it.
@@ -40,43 +55,65 @@ class Reading:
 
     keeper: Keeper
     assembler: Assembler
+    committer: Committer
     from_end: bool
     positions: Positions = field(factory=Positions)
     catchup: CatchUp = field(factory=CatchUp)
     catching_up: bool = True
 
-    def found(self, found: PartitionFound) -> list[SaveJournal | Assign | Report]:
-        """Begin to read a partition."""
-        save = self.keeper.log_seen(found)
-        position = self.keeper.ledger.positions.get(found.source)
-        begun = self._begin(found.source, position, found.start, found.end)
-        return begun if save is None else [save, *begun]
+    def heed(self, fault: Fault) -> list[Step]:
+        """Return what follows from *fault*, in order."""
+        match fault:
+            case PartitionFound(source=source, start=start, end=end):
+                save = self.keeper.log_seen(fault)
+                position = self.keeper.ledger.positions.get(source)
+                begun = self._begin(source, position, start, end)
+                return begun if save is None else [save, *begun]
+            case PartitionLost(source=source):
+                steps = self._forget(source, f"the partition {source} is gone")
+                detail = f"{source} is gone and is no longer read"
+                return [*steps, FaultSeen(label="partition_lost", detail=detail)]
+            case TopicRecreated(topic=topic):
+                detail = f"the topic {topic} was deleted and created again"
+                gone = [source for source in self.positions.reading() if source.topic == topic]
+                steps = [step for source in gone for step in self._forget(source, detail)]
+                detail = f"{detail}; it is read from its start"
+                return [*steps, FaultSeen(label="topic_recreated", detail=detail)]
+            case OutOfRange(source=source, position=position, start=start, end=end):
+                steps = self._forget(source, f"the log of {source} no longer holds all of it")
+                return [*steps, *self._begin(source, position, start, end)]
+            case Unreadable(
+                source=source, offset=offset, why=why
+            ):  # pragma: no branch - nothing else is left.
+                # It may have been the head of a transfer.
+                self.assembler.begin(source, boundary=False)
+                detail = f"record {source}@{offset} was passed over, it is unreadable: {why}"
+                return [FaultSeen(label="unreadable", detail=detail)]
 
-    def out_of_range(self, fault: OutOfRange) -> list[SaveJournal | Assign | Report]:
-        """Go on in a partition whose position is not in the log."""
-        return self._begin(fault.source, fault.position, fault.start, fault.end)
-
-    def forget(self, source: TopicPartition) -> None:
-        """*source* is no longer read."""
+    def _forget(self, source: TopicPartition, why: str) -> list[Step]:
+        steps: list[Step] = [*self.assembler.forget(source, why)]
+        self.committer.forget(source)
         self.positions.forget(source)
         self.catchup.forget(source)
+        return steps
 
     def _begin(
         self, source: TopicPartition, position: int | None, start: int, end: int
-    ) -> list[SaveJournal | Assign | Report]:
+    ) -> list[Step]:
         latest = self.from_end and self.catching_up
         resumed = resume(source, position, start=start, end=end, latest=latest)
         self.positions.start(source, resumed.position)
         self.assembler.begin(source, boundary=resumed.boundary)
         if self.catching_up:
             self.catchup.expect(source, resumed.position, end)
-        effects: list[SaveJournal | Assign | Report] = []
+        steps: list[Step] = []
         save = self.keeper.log_cut(source) if resumed.cut else None
         if save is not None:
-            effects.append(save)
+            steps.append(save)
         if resumed.told is not None:
-            effects.append(Report(resumed.told))
-        return [*effects, Assign({source: resumed.position})]
+            steps.append(resumed.told)
+        self.committer.know(self.keeper.ledger.files)
+        return [*steps, Assign({source: resumed.position})]
 
 
 def in_order(polled: Polled) -> Iterator[Record | Unreadable]:
