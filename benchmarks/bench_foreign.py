@@ -192,18 +192,16 @@ def main() -> int:
     core = statistics.median(core_rate(1_000_000) for _ in range(5))
     print(f"core: {core:,.0f} foreign records per second")
     results = [Result("foreign records in the core", core, 1_000_000, at_least=True, unit="/s")]
-    with tempfile.TemporaryDirectory() as folder:
-        broker = KafkaBroker(Path(folder, "broker"))
-        broker.start()
-        try:
-            broker.create_topic("foreign")
-            fill(broker, "foreign", arguments.records)
-            results += [
-                against_bare(broker, driver, runs=arguments.runs, records=arguments.records)
-                for driver in ("confluent-kafka", "kafka-python")
-            ]
-        finally:
-            broker.destroy()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        KafkaBroker(Path(folder, "broker")) as broker,
+    ):
+        broker.create_topic("foreign")
+        fill(broker, "foreign", arguments.records)
+        results += [
+            against_bare(broker, driver, runs=arguments.runs, records=arguments.records)
+            for driver in ("confluent-kafka", "kafka-python")
+        ]
     return report(results)
 
 

@@ -121,28 +121,26 @@ def main() -> int:
     parser.add_argument("--idle", type=float, default=30.0, help="seconds")
     arguments = parser.parse_args()
     excess, busier = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        broker = KafkaBroker(Path(folder, "broker"))
-        broker.start()
-        try:
-            broker.create_topic("big")
-            count = publish(broker, "big", arguments.mib * MIB)
-            for _ in range(arguments.runs):
-                ours = start_ours(folder, broker.bootstrap, "big")
-                bare = start_bare(broker.bootstrap, "big", count)
-                excess.append((peak(ours) - peak(bare)) / MIB)
-                print(f"peak: ours {peak(ours) / MIB:.1f} MiB, bare {peak(bare) / MIB:.1f} MiB")
-                time.sleep(7)  # What follows a commit is over: renew, positions, offsets.
-                before = cpu(ours), cpu(bare)
-                time.sleep(arguments.idle)
-                used = cpu(ours) - before[0], cpu(bare) - before[1]
-                busier.append(100 * (used[0] - used[1]) / arguments.idle)
-                print(f"idle for {arguments.idle:g} s: ours {used[0]:.2f} s, bare {used[1]:.2f} s")
-                for process in (ours, bare):
-                    process.kill()
-                    process.wait()
-        finally:
-            broker.destroy()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        KafkaBroker(Path(folder, "broker")) as broker,
+    ):
+        broker.create_topic("big")
+        count = publish(broker, "big", arguments.mib * MIB)
+        for _ in range(arguments.runs):
+            ours = start_ours(folder, broker.bootstrap, "big")
+            bare = start_bare(broker.bootstrap, "big", count)
+            excess.append((peak(ours) - peak(bare)) / MIB)
+            print(f"peak: ours {peak(ours) / MIB:.1f} MiB, bare {peak(bare) / MIB:.1f} MiB")
+            time.sleep(7)  # What follows a commit is over: renew, positions, offsets.
+            before = cpu(ours), cpu(bare)
+            time.sleep(arguments.idle)
+            used = cpu(ours) - before[0], cpu(bare) - before[1]
+            busier.append(100 * (used[0] - used[1]) / arguments.idle)
+            print(f"idle for {arguments.idle:g} s: ours {used[0]:.2f} s, bare {used[1]:.2f} s")
+            for process in (ours, bare):
+                process.kill()
+                process.wait()
     return report(
         [
             Result(

@@ -50,6 +50,18 @@ _DEFAULTS: Config = {
     "socket.keepalive.enable": True,
 }
 
+#: The same, of what sends.
+_SENDING_DEFAULTS: Config = {
+    # What a record may have is for the broker to say.
+    "message.max.bytes": _MAX_RECORD_BYTES,
+    # A topic's own limit is for a batch: chunks go alone, as Kafka's own producer does it.
+    "batch.size": 16 * 1024,
+    "queue.buffering.max.kbytes": 1024 * 1024,
+    # The driver drops its first connection and waits for half of this before the next one: the
+    # first record waits for it. A sender does not knock for long.
+    "reconnect.backoff.ms": 500,
+}
+
 #: What a guarantee rests on, and which one.
 _PINNED: dict[str, tuple[OptionValue, str]] = {
     "isolation.level": ("read_committed", "aborted records must not become files"),
@@ -162,26 +174,27 @@ def admin_config(config: Config) -> Config:
     return {name: value for name, value in config.items() if name not in _CONSUMER_ONLY}
 
 
-def producer_config(settings: Settings, timeout: float) -> Config:
+def producer_config(settings: Settings, timeout: float, reading: Config | None = None) -> Config:
     """
-    Return the configuration of the sending client. Reads the files that *settings* name.
+    Return the configuration of the sending client.
 
     Args:
         settings: Where the log is.
         timeout: Seconds that a record may wait for its acknowledgement.
+        reading: That of a reading client. None: it is made here, and so files are read.
 
     Raises:
         TransportError: An option is refused, or a file cannot be used; the
             message names it.
     """
-    _PRODUCER_GUARD.checked(settings.kafka.options.get(DRIVER, {}))
+    given = settings.kafka.options.get(DRIVER, {})
+    _PRODUCER_GUARD.checked(given)
+    if reading is None:
+        reading = consumer_config(settings)
     return {
-        # What a record may have is for the broker to say.
-        "message.max.bytes": _MAX_RECORD_BYTES,
-        # A topic's own limit is for a batch: chunks go alone, as Kafka's own producer does it.
-        "batch.size": 16 * 1024,
-        "queue.buffering.max.kbytes": 1024 * 1024,
-        **admin_config(consumer_config(settings)),
+        **admin_config(reading),
+        **_SENDING_DEFAULTS,
+        **admin_config(_options(given)),
         **_PRODUCER_GUARD.pins,
         "delivery.timeout.ms": round(timeout * 1000),
     }

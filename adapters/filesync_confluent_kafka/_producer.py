@@ -37,12 +37,6 @@ __all__ = ["ConfluentKafkaProducer"]
 #: Seconds between two looks at the topic.
 _REFRESH = 30.0
 
-#: Seconds that the driver is waited for at once.
-_SLICE = 0.2
-
-#: The same while an answer is due in milliseconds.
-_SHORT_SLICE = 0.01
-
 #: Seconds after which what the driver did not tell in time will not be told.
 _GRACE = 5.0
 
@@ -79,11 +73,9 @@ class ConfluentKafkaProducer:
         """
         if self._closed or self._discovery is not None:
             raise TransportError("a producer is started once")
-        self._config = producer_config(self._settings, self._timeout)
-        asking: dict[str, Any] = {
-            **admin_config(consumer_config(self._settings)),
-            "error_cb": weakly(self._on_error),
-        }
+        reading = consumer_config(self._settings)
+        self._config = producer_config(self._settings, self._timeout, reading)
+        asking: dict[str, Any] = {**admin_config(reading), "error_cb": weakly(self._on_error)}
         try:
             self._driver = self._open()
             admin = AdminClient(asking, logger=DriverLog())
@@ -97,6 +89,7 @@ class ConfluentKafkaProducer:
             servers=self._servers,
             weather=self._weather,
             period=_REFRESH,
+            measured=False,
         )
 
     def send(self, record: Outgoing) -> None:
@@ -124,8 +117,8 @@ class ConfluentKafkaProducer:
         deadline = time.monotonic() + timeout
         while True:
             self._bag.heed(discovery.step())
-            left = max(0.0, deadline - time.monotonic())
-            patience = min(left, _SHORT_SLICE if discovery.hurried else _SLICE)
+            left = deadline - time.monotonic()
+            patience = discovery.patience(left)
             if self._driver is not None:
                 self._serve(patience)
                 patience = 0.0

@@ -39,12 +39,6 @@ from filesync_kafka_common.weather import Layer, Weather
 
 __all__ = ["ConfluentKafkaTransport"]
 
-#: Seconds within which `wake` is noticed: nothing can interrupt the driver.
-_SLICE = 0.2
-
-#: The same while an answer is due in milliseconds.
-_SHORT_SLICE = 0.01
-
 #: Times that no broker could be had, without a word why, after which they seem to close on us.
 _GOODBYES = 2
 
@@ -121,8 +115,7 @@ class ConfluentKafkaTransport:
                     self._unassign(list(let_go_by(faults, self._assigned)))
                     return Polled(faults=faults)
                 left = deadline - time.monotonic()
-                patience = _SHORT_SLICE if discovery.hurried else _SLICE
-                message = consumer.poll(max(0.0, min(left, patience)))
+                message = consumer.poll(discovery.patience(left))
                 if message is not None:
                     haul = take(message, consumer.consume, self._sources, max_records, wanted)
                     polled = self._polled(consumer, haul)

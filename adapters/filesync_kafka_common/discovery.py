@@ -28,6 +28,12 @@ RETRY = 1.0
 #: Seconds between two services of a driver's callbacks.
 _SERVE = 1.0
 
+#: Seconds for which a driver is waited for at once: nothing can interrupt it.
+_SLICE = 0.2
+
+#: The same while an answer is due in milliseconds.
+_SHORT_SLICE = 0.01
+
 #: Seconds within which most answers come.
 PATIENCE = 0.3
 
@@ -79,6 +85,7 @@ class Discovery:
         servers: As the operator wrote them, for messages.
         weather: Is told how the looks went.
         period: Seconds between looks when all is well.
+        measured: Whether it matters where partitions begin and end: to who only sends it does not.
         clock: Monotonic seconds.
     """
 
@@ -90,6 +97,7 @@ class Discovery:
         servers: str,
         weather: Weather,
         period: float,
+        measured: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._asker = asker
@@ -99,15 +107,15 @@ class Discovery:
         self._period = period
         self._retry = min(RETRY, period)
         self._clock = clock
-        self._lookout = Lookout(topic)
+        self._lookout = Lookout(topic, measured=measured)
         self._look: Answer | None = None
         self._began = 0.0
         self._due = self._serve_at = float("-inf")
 
-    @property
-    def hurried(self) -> bool:
-        """Whether an answer should come within milliseconds."""
-        return self._look is not None and self._clock() - self._began < PATIENCE
+    def patience(self, left: float) -> float:
+        """Return for how many of the *left* seconds a driver may be waited for at once."""
+        hurried = self._look is not None and self._clock() - self._began < PATIENCE
+        return max(0.0, min(left, _SHORT_SLICE if hurried else _SLICE))
 
     def hurry(self) -> None:
         """Look as soon as the look that is under way, if one is, has ended."""

@@ -71,10 +71,13 @@ class Lookout:
 
     Args:
         topic: Its name.
+        measured: Whether a partition is found when it was measured. Otherwise it is when it was
+            seen, and nobody is told.
     """
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, *, measured: bool = True) -> None:
         self._topic = topic
+        self._measured = measured
         self._topic_id: str | None = None
         self._found: set[int] = set()
         self._absent: set[int] = set()
@@ -82,6 +85,8 @@ class Lookout:
 
     def unmeasured(self, partitions: Iterable[int], topic_id: str | None) -> frozenset[int]:
         """Of *partitions* that exist, return those whose extent is needed."""
+        if not self._measured:
+            return frozenset()
         present = frozenset(partitions)
         if self._is_another(topic_id):
             return present
@@ -115,10 +120,13 @@ class Lookout:
             self._found.discard(partition)
             self._strayed.pop(partition, None)
         self._absent = absent & self._found
-        faults += self._measured(seen)
+        if self._measured:
+            faults += self._measurements(seen)
+        else:
+            self._found |= partitions
         return faults
 
-    def _measured(self, seen: Seen) -> Iterable[Fault]:
+    def _measurements(self, seen: Seen) -> Iterable[Fault]:
         for partition, (start, end) in sorted(seen.extents.items()):
             source = TopicPartition(self._topic, partition)
             if partition not in self._found:

@@ -207,13 +207,14 @@ def admin_config(config: Config) -> Config:
     }
 
 
-def producer_config(settings: Settings, timeout: float) -> Config:
+def producer_config(settings: Settings, timeout: float, reading: Config | None = None) -> Config:
     """
-    Return the arguments of the sending client. Reads the files that *settings* name.
+    Return the arguments of the sending client.
 
     Args:
         settings: Where the log is.
         timeout: Seconds that a record may wait for its acknowledgement.
+        reading: Those of a reading client. None: they are made here, and so files are read.
 
     Raises:
         TransportError: An option is refused, or a file cannot be used; the
@@ -221,7 +222,8 @@ def producer_config(settings: Settings, timeout: float) -> Config:
     """
     known = KafkaProducer.DEFAULT_CONFIG
     options = _PRODUCER_GUARD.checked(settings.kafka.options.get(DRIVER, {}))
-    reading = consumer_config(settings)
+    if reading is None:
+        reading = consumer_config(settings)
     ours = {name: value for name, value in reading.items() if name in known}
     timeout_ms = max(1000, round(timeout * 1000))
     sending: Config = {

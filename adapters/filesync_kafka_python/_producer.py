@@ -44,12 +44,6 @@ __all__ = ["KafkaPythonProducer"]
 #: Seconds between two looks at the topic.
 _REFRESH = 30.0
 
-#: Seconds that deliveries are waited for at once.
-_SLICE = 0.2
-
-#: The same while an answer is due in milliseconds.
-_SHORT_SLICE = 0.01
-
 #: Seconds within which a hand-over that waits for a broker is over.
 _HAND_OVER = 2.0
 
@@ -130,8 +124,9 @@ class KafkaPythonProducer:
         if self._closed or self._sender is not None:
             raise TransportError("a producer is started once")
         check_packages()
-        self._config = producer_config(self._settings, self._timeout)
-        asking = admin_config(consumer_config(self._settings))
+        reading = consumer_config(self._settings)
+        self._config = producer_config(self._settings, self._timeout, reading)
+        asking = admin_config(reading)
         self._gossip.listen(self._config["client_id"], asking["client_id"])
         self._sender = self._make_sender()
         self._admin = Admin(asking)
@@ -144,6 +139,7 @@ class KafkaPythonProducer:
             servers=self._servers,
             weather=self._weather,
             period=_REFRESH,
+            measured=False,
         )
 
     def send(self, record: Outgoing) -> None:
@@ -165,8 +161,8 @@ class KafkaPythonProducer:
                 self._bag.give_up(sender.broken or str(late))
                 self._sender = self._make_sender()
                 sender.close(0)
-            left = max(0.0, deadline - time.monotonic())
-            delivered = self._bag.take(min(left, _SHORT_SLICE if discovery.hurried else _SLICE))
+            left = deadline - time.monotonic()
+            delivered = self._bag.take(discovery.patience(left))
             if delivered or left <= 0:
                 return delivered
 

@@ -48,12 +48,6 @@ __all__ = ["KafkaPythonTransport"]
 
 LOGGER = logging.getLogger("filesync.kafka_python")
 
-#: Seconds within which `wake` is noticed: nothing can interrupt the driver.
-_SLICE = 0.2
-
-#: The same while an answer is due in milliseconds.
-_SHORT_SLICE = 0.01
-
 #: Seconds for which the reading client is left alone after a refusal, or without a broker.
 _REST = 1.0
 
@@ -142,9 +136,8 @@ class KafkaPythonTransport:
             if faults:
                 self._let_go(consumer, let_go_by(faults, self._assigned))
                 return Polled(faults=faults)
-            left = max(0.0, deadline - time.monotonic())
-            patience = min(left, _SHORT_SLICE if discovery.hurried else _SLICE)
-            polled = self._read(consumer, patience, max_records, wanted)
+            left = deadline - time.monotonic()
+            polled = self._read(consumer, discovery.patience(left), max_records, wanted)
             if polled.records or polled.positions or polled.faults or polled.passed_over:
                 return polled
             if left <= 0 or self._bell.is_set():

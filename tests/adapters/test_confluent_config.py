@@ -19,6 +19,7 @@ from filesync_confluent_kafka._causes import refusal, suspicion
 from filesync_confluent_kafka._config import (
     admin_config,
     consumer_config,
+    producer_config,
 )
 from filesync_kafka_common.options import group_of
 
@@ -164,6 +165,16 @@ def test_the_admin_client_knocks_as_seldom_and_creates_nothing() -> None:
     assert config["bootstrap.servers"] == "localhost:9092"
     assert "group.id" not in config
     assert "isolation.level" not in config
+
+
+def test_a_sender_knocks_more_often() -> None:
+    """Its first record waits for that; unless the operator says otherwise."""
+    given = {"reconnect.backoff.ms": 700, "message.max.bytes": 1000, "queued.min.messages": 5}
+    told = producer_config(_settings(options={"confluent-kafka": given}), 10)
+
+    assert producer_config(_settings(), 10)["reconnect.backoff.ms"] == 500
+    assert (told["reconnect.backoff.ms"], told["message.max.bytes"]) == (700, 1000)
+    assert "queued.min.messages" not in told
 
 
 # -- Causes -----------------------------------------------------------------

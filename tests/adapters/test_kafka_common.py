@@ -1,4 +1,4 @@
-"""What all adapters for Kafka drivers share: pure, or files only."""
+"""Health, secrets and renewal, which all adapters for Kafka drivers share: pure, or files only."""
 
 from __future__ import annotations
 
@@ -8,20 +8,11 @@ from typing import Any
 
 import pytest
 
-from filesync import KafkaSettings, Settings, TopicPartition
+from filesync import KafkaSettings, Settings
 from filesync.exceptions import TransportError
 from filesync.testing import ManualClock
-from filesync.transport import (
-    Fault,
-    Health,
-    OutOfRange,
-    PartitionFound,
-    PartitionLost,
-    TopicRecreated,
-    Unreadable,
-)
+from filesync.transport import Health
 from filesync_kafka_common import causes
-from filesync_kafka_common.lookout import Extent, Lookout, Seen, connection_line, let_go_by
 from filesync_kafka_common.renewal import Renewal
 from filesync_kafka_common.secrets import fingerprint, read_login, read_secret, read_tls
 from filesync_kafka_common.weather import Layer, Weather
@@ -244,92 +235,6 @@ def test_clients_that_were_denied_are_replaced(clock: ManualClock) -> None:
     assert renewal.is_due(fair=False, denied=True), "before the next look would be due"
 
 
-# Lookout
-
-_P0, _P1 = TopicPartition("zones", 0), TopicPartition("zones", 1)
-
-
-def _seen(*partitions: int, topic_id: str | None = "one", **extents: Extent) -> Seen:
-    return Seen(
-        partitions=frozenset(partitions),
-        topic_id=topic_id,
-        cluster_id="c",
-        extents={int(name[1:]): extent for name, extent in extents.items()},
-    )
-
-
-def _found(source: TopicPartition, start: int, end: int, topic_id: str = "one") -> PartitionFound:
-    return PartitionFound(source=source, start=start, end=end, topic_id=topic_id, cluster_id="c")
-
-
-def test_a_partition_is_found_once_it_was_measured() -> None:
-    """And once only."""
-    lookout = Lookout("zones")
-    assert lookout.unmeasured([0, 1], "one") == {0, 1}
-    half = _seen(0, 1, p0=(2, 5))
-    assert lookout.judge(half) == [_found(_P0, 2, 5)]
-    assert not lookout.is_complete(half)
-    assert lookout.unmeasured([0, 1], "one") == {1}
-    rest = _seen(0, 1, p1=(0, 0))
-    assert lookout.judge(rest) == [_found(_P1, 0, 0)]
-    assert lookout.is_complete(rest)
-    assert lookout.judge(_seen(0, 1, p0=(3, 6))) == []
-
-
-def test_a_partition_that_is_missing_twice_is_lost() -> None:
-    """Once may be one broker's memory."""
-    lookout = Lookout("zones")
-    lookout.judge(_seen(0, 1, p0=(0, 1), p1=(0, 1)))
-    assert lookout.judge(_seen(0)) == []
-    assert lookout.judge(_seen(0, 1)) == []
-    assert lookout.judge(Seen(partitions=None)) == []
-    assert lookout.judge(Seen(partitions=None)) == [
-        PartitionLost(source=_P0),
-        PartitionLost(source=_P1),
-    ]
-    assert lookout.judge(_seen(0, p0=(0, 1))) == [_found(_P0, 0, 1)]
-
-
-def test_another_topic_id_is_another_topic() -> None:
-    """All its partitions are new; a broker that tells no id changes nothing."""
-    lookout = Lookout("zones")
-    lookout.judge(_seen(0, p0=(0, 9)))
-    assert lookout.judge(_seen(0, topic_id=None)) == []
-    lookout.stray(0, 9)
-    assert lookout.unmeasured([0, 1], "two") == {0, 1}
-    assert lookout.judge(_seen(0, 1, topic_id="two", p0=(0, 3), p1=(0, 0))) == [
-        TopicRecreated(topic="zones", topic_id="two"),
-        _found(_P0, 0, 3, "two"),
-        _found(_P1, 0, 0, "two"),
-    ]
-    assert lookout.unmeasured([0, 1], "two") == set()
-
-
-def test_a_stray_position_is_told_with_the_extent_of_the_log() -> None:
-    """Unless the partition was assigned anew in the meantime."""
-    lookout = Lookout("zones")
-    lookout.judge(_seen(0, 1, p0=(0, 9), p1=(0, 9)))
-    lookout.stray(0, 100)
-    lookout.stray(1, 200)
-    assert lookout.unmeasured([0, 1], "one") == {0, 1}
-    lookout.settle(1)
-    assert not lookout.is_complete(_seen(0, 1))
-    assert lookout.judge(_seen(0, 1, p0=(3, 9), p1=(3, 9))) == [
-        OutOfRange(source=_P0, position=100, start=3, end=9)
-    ]
-    assert lookout.is_complete(_seen(0, 1))
-
-
-def test_a_healthy_connection_is_described_in_one_line() -> None:
-    """With what is known."""
-    assert connection_line("b:1", "zones", _seen(0)) == (
-        "connected to b:1 of cluster c; 'zones' has 1 partition"
-    )
-    assert connection_line("b:1", "zones", Seen(partitions=frozenset({0, 1}))) == (
-        "connected to b:1; 'zones' has 2 partitions"
-    )
-
-
 # Documentation
 
 _DOCS = Path(__file__).parents[2] / "docs"
@@ -387,21 +292,3 @@ def test_every_cause_says_what_to_do() -> None:
     )
     for what in _told():
         assert any(hint in what for hint in hints), what
-
-
-# What is let go
-
-
-def test_a_fault_ends_the_reading_of_what_it_is_about() -> None:
-    """Of one partition, or of all; what is only told changes nothing."""
-    mine = [TopicPartition("t", number) for number in range(3)]
-    lost = PartitionLost(source=mine[0])
-    stray = OutOfRange(source=mine[1], position=5, start=7, end=9)
-    foreign = PartitionLost(source=TopicPartition("t", 9))
-    found = PartitionFound(source=mine[2], start=0, end=0, topic_id=None, cluster_id=None)
-    unreadable = Unreadable(source=mine[2], offset=1, why="damaged")
-    told: list[Fault] = [found, unreadable, foreign]
-
-    assert let_go_by(told, mine) == frozenset()
-    assert let_go_by([*told, lost, stray], mine) == {mine[0], mine[1]}
-    assert let_go_by([lost, TopicRecreated(topic="t", topic_id="new"), *told], mine) == {*mine}

@@ -1,20 +1,21 @@
-"""Every driver's producer keeps the contract, on an embedded broker; and the bag that counts."""
+"""Every driver's producer keeps the contract, on an embedded broker."""
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
 import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from filesync import KafkaSettings, Settings, TopicPartition
+from filesync import KafkaSettings, SecurityProtocol, Settings, TopicPartition
 from filesync.exceptions import TransportError
 from filesync.producer import (
     Acknowledged,
@@ -24,8 +25,6 @@ from filesync.producer import (
     Producer,
     open_producer,
 )
-from filesync.testing import ManualClock
-from filesync_kafka_common.mailbag import Mailbag
 from support.promises import is_promised
 from support.waiting import eventually
 
@@ -73,13 +72,19 @@ class Rig:
         self._opened: list[Producer] = []
 
     def open(
-        self, topic: str, *, timeout: float = 30.0, options: Mapping[str, object] | None = None
+        self,
+        topic: str,
+        *,
+        timeout: float = 30.0,
+        options: Mapping[str, object] | None = None,
+        **login: Any,
     ) -> Producer:
-        """Return a producer that was not started."""
+        """Return a producer that was not started; *login*: settings of Kafka."""
         kafka = KafkaSettings(
             topic=topic,
             servers=(self.log.address,),
             options={self.driver: {**_HASTY[self.driver], **(options or {})}},
+            **login,
         )
         settings = Settings(hostname="sender.example", kafka=kafka)
         producer = open_producer(self.driver, settings, timeout=timeout)
@@ -155,6 +160,21 @@ def _all_rigs(request: pytest.FixtureRequest) -> Iterator[list[Rig]]:
 def _topic() -> str:
     """Return a name that no other test uses; there is no such topic yet."""
     return f"producers-{uuid.uuid4().hex}"
+
+
+def _in_use(rig: Rig, topic: str, *, timeout: float = 30.0) -> Producer:
+    """Return a producer that has sent record 0, on a new topic."""
+    rig.log.create_topic(topic)
+    producer = rig.ready(topic, timeout=timeout)
+    _send(producer, [0])
+    _acknowledged(_gather(producer, 1))
+    return producer
+
+
+def _send(producer: Producer, tickets: Iterable[int]) -> None:
+    """Send records of one key, the value of each its ticket."""
+    for ticket in tickets:
+        producer.send(Outgoing(ticket, b"a", b"%d" % ticket, []))
 
 
 def _until_up(producer: Producer) -> None:
@@ -315,20 +335,17 @@ def test_a_topic_that_is_missing_is_told_and_never_created(rig: Rig, topic: str)
 
     rig.log.create_topic(topic)  # Raises if there is one.
     _until_up(producer)
-    producer.send(Outgoing(1, b"a", b"x", []))
+    _send(producer, [1])
     assert _acknowledged(_gather(producer, 1))[1].source == TopicPartition(topic, 0)
 
 
 def test_a_topic_that_is_deleted_is_not_created_again(rig: Rig, topic: str) -> None:
     """Records for it are not delivered; and it stays deleted."""
-    rig.log.create_topic(topic)
-    producer = rig.ready(topic, timeout=1)
-    producer.send(Outgoing(1, b"a", b"x", []))
-    _acknowledged(_gather(producer, 1))
+    producer = _in_use(rig, topic, timeout=1)
     rig.log.delete_topic(topic)
-    producer.send(Outgoing(2, b"a", b"x", []))
+    _send(producer, [1])
 
-    assert list(_refused(_gather(producer, 1))) == [2]
+    assert list(_refused(_gather(producer, 1))) == [1]
     rig.log.create_topic(topic)  # Raises if there is one.
 
 
@@ -344,19 +361,15 @@ def test_a_broker_that_is_down_at_the_start_is_waited_for(rig: Rig, topic: str) 
     _until_told(producer, "cannot reach a broker", rig.log.address, "kafka.server", within=12)
     rig.log.start()
     _until_up(producer)
-    producer.send(Outgoing(1, b"a", b"x", []))
+    _send(producer, [1])
     _acknowledged(_gather(producer, 1))
 
 
 def test_a_broker_that_comes_back_in_time_loses_nothing(rig: Rig, topic: str) -> None:
     """Records that were sent while it was away arrive once each, in order."""
-    rig.log.create_topic(topic)
-    producer = rig.ready(topic)
-    producer.send(Outgoing(0, b"a", b"0", []))
-    _acknowledged(_gather(producer, 1))
+    producer = _in_use(rig, topic)
     rig.log.stop()
-    for ticket in range(1, 51):
-        producer.send(Outgoing(ticket, b"a", b"%d" % ticket, []))
+    _send(producer, range(1, 51))
     assert producer.poll(_A_WHILE) == []
     rig.log.start()
 
@@ -368,34 +381,26 @@ def test_a_broker_that_comes_back_in_time_loses_nothing(rig: Rig, topic: str) ->
 
 def test_what_was_given_up_at_the_end_is_not_sent_later(rig: Rig, topic: str) -> None:
     """Closed while the broker is away: when it comes back, nothing comes."""
-    rig.log.create_topic(topic)
-    producer = rig.ready(topic)
-    producer.send(Outgoing(0, b"a", b"0", []))
-    _acknowledged(_gather(producer, 1))
+    producer = _in_use(rig, topic)
     rig.log.stop()
-    for ticket in range(1, 21):
-        producer.send(Outgoing(ticket, b"a", b"%d" % ticket, []))
+    _send(producer, range(1, 21))
     assert producer.poll(_A_WHILE) == []
     producer.close(5)
     rig.log.start()
     other = rig.ready(topic)
-    other.send(Outgoing(21, b"a", b"21", []))
+    _send(other, [21])
     _acknowledged(_gather(other, 1))
     assert other.poll(_A_WHILE) == []
-    other.send(Outgoing(22, b"a", b"22", []))
+    _send(other, [22])
     assert _acknowledged(_gather(other, 1))[22].offset == 2
 
 
 def test_a_broker_that_is_away_for_too_long_ends_every_record(rig: Rig, topic: str) -> None:
     """Once each, soon, with what to do; and then the same producer sends again."""
-    rig.log.create_topic(topic)
-    producer = rig.ready(topic, timeout=1)
-    producer.send(Outgoing(0, b"a", b"0", []))
-    _acknowledged(_gather(producer, 1))
+    producer = _in_use(rig, topic, timeout=1)
     rig.log.stop()
     began = time.monotonic()
-    for ticket in range(1, 41):
-        producer.send(Outgoing(ticket, b"a", b"%d" % ticket, []))
+    _send(producer, range(1, 41))
     why = _refused(_gather(producer, 40))
     assert 0.9 <= time.monotonic() - began <= 9
     assert sorted(why) == list(range(1, 41))
@@ -406,10 +411,16 @@ def test_a_broker_that_is_away_for_too_long_ends_every_record(rig: Rig, topic: s
 
     rig.log.start()
     _until_up(producer)
-    producer.send(Outgoing(41, b"a", b"41", []))
-    last = _acknowledged(_gather(producer, 1))[41]
+    tickets = itertools.count(41)
+
+    def acknowledged() -> list[Acknowledged]:
+        """Health is what the client that looks has found; the one that sends may come later."""
+        _send(producer, [next(tickets)])
+        return [told for told in _gather(producer, 1) if isinstance(told, Acknowledged)]
+
+    (last,) = eventually(acknowledged, _SOON)
     found = rig.records(topic, {0: last.offset + 1})[0]
-    assert found[-1].value() == b"41"
+    assert found[-1].value() == b"%d" % last.ticket
 
 
 # Beginning and end
@@ -475,6 +486,42 @@ def test_it_is_started_once(rig: Rig, topic: str) -> None:
     _until_up(producer)
 
 
+def test_a_secret_is_read_once(rig: Rig, tmp_path: Path) -> None:
+    """All clients of a producer come in with the same one, though it be replaced meanwhile."""
+    pipe = tmp_path / "password"
+    os.mkfifo(pipe)
+    readers: list[bool] = []
+    over = threading.Event()
+
+    def serve() -> None:
+        while True:
+            with pipe.open("wb") as file:
+                if over.is_set():
+                    return
+                readers.append(True)
+                pipe.unlink()  # The next reader gets another one, this one its end.
+                os.mkfifo(pipe)
+                file.write(b"opens the broker\n")
+
+    server = threading.Thread(target=serve)
+    server.start()
+    producer = rig.open(
+        "secrets",
+        security_protocol=SecurityProtocol.SASL_PLAINTEXT,
+        sasl_mechanism="PLAIN",
+        sasl_username="sender",
+        sasl_password_file=str(pipe),
+    )
+    try:
+        producer.start()
+    finally:
+        over.set()
+        last = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        server.join(_SOON)
+        os.close(last)
+    assert readers == [True]
+
+
 def _uses(producer: Producer) -> list[Callable[[], object]]:
     return [
         producer.start,
@@ -534,164 +581,9 @@ def test_what_the_drivers_queue_does_not_take_is_told(
     producer = rig.ready(topic, timeout=1, options={"queue.buffering.max.messages": 5})
     rig.log.stop()
     try:
-        for ticket in range(10):
-            producer.send(Outgoing(ticket, b"a", b"x", []))
+        _send(producer, range(10))
         why = _refused(_gather(producer, 10))
     finally:
         rig.close()
     full = [ticket for ticket, each in why.items() if "queue is full" in each]
     assert full == [5, 6, 7, 8, 9]
-
-
-# The bag
-
-
-P0 = TopicPartition("t", 0)
-
-
-@pytest.fixture(name="clock")
-def _clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture(name="bag")
-def _bag(clock: ManualClock) -> Mailbag:
-    return Mailbag(10.0, clock)
-
-
-def test_every_ticket_is_answered_once(bag: Mailbag) -> None:
-    """In the order in which it became known; what was taken does not come again."""
-    for ticket in (1, 2, 3):
-        bag.put(ticket)
-    assert bag.take() == []
-    bag.failed(2, "why")
-    bag.acknowledged(1, P0, 7)
-    assert bag.take() == [
-        NotDelivered(ticket=2, why="why"),
-        Acknowledged(ticket=1, source=P0, offset=7),
-    ]
-    assert bag.take() == []
-    bag.give_up("over")
-    assert bag.take() == [NotDelivered(ticket=3, why="over")]
-
-
-def test_what_comes_late_is_ignored(bag: Mailbag) -> None:
-    """The first answer counts, whether it was taken or not; a stranger's does not."""
-    bag.put(1)
-    bag.put(2)
-    bag.acknowledged(1, P0, 0)
-    bag.failed(1, "too late")
-    bag.give_up("over")
-    bag.acknowledged(2, P0, 1)
-    bag.failed(3, "whose?")
-    answers = [Acknowledged(ticket=1, source=P0, offset=0), NotDelivered(ticket=2, why="over")]
-    assert bag.take() == answers
-    bag.acknowledged(2, P0, 1)
-    bag.failed(1, "later")
-    assert bag.take() == []
-
-
-def test_the_oldest_is_overdue_first(bag: Mailbag, clock: ManualClock) -> None:
-    """At its instant, not before; one that was answered never is."""
-    assert not bag.overdue
-    bag.put(1)
-    clock.advance(6.0)
-    bag.put(2)
-    clock.advance(3.9)
-    assert not bag.overdue
-    clock.advance(0.1)
-    assert bag.overdue
-    bag.acknowledged(1, P0, 0)
-    assert not bag.overdue
-    clock.advance(6.0)
-    assert bag.overdue
-    bag.give_up("over")
-    assert not bag.overdue
-    clock.advance(100.0)
-    assert not bag.overdue
-
-
-def test_who_waits_is_woken_by_the_first_answer(bag: Mailbag) -> None:
-    """From another thread, and long before the time is over."""
-    bag.put(1)
-    threads = [
-        threading.Thread(target=lambda: bag.acknowledged(1, P0, 3)),
-        threading.Thread(target=lambda: bag.give_up("over")),
-    ]
-    for ticket, thread in enumerate(threads, 1):
-        began = time.monotonic()
-        thread.start()
-        assert [each.ticket for each in bag.take(60)] == [ticket]
-        assert time.monotonic() - began < 30
-        thread.join()
-        bag.put(2)
-
-
-def test_who_waits_in_vain_gets_nothing(bag: Mailbag) -> None:
-    """After that time; without one at once."""
-    bag.put(1)
-    began = time.monotonic()
-    assert bag.take(0.05) == []
-    assert time.monotonic() - began >= 0.05
-    assert bag.take(-1) == []
-
-
-class Bagging(RuleBasedStateMachine):
-    """Tickets in and answers out, in any order, late ones and strange ones among them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.clock = ManualClock()
-        self.bag = Mailbag(10.0, self.clock)
-        self.sent_at: dict[int, float] = {}
-        self.expected: list[Delivery] = []
-        self.answered: Counter[int] = Counter()
-        self.last = 0
-
-    @rule(after=st.sampled_from([0.0, 1.0, 4.0]))
-    def put(self, after: float) -> None:
-        self.clock.advance(after)
-        self.last += 1
-        self.bag.put(self.last)
-        self.sent_at[self.last] = self.clock.now
-
-    @rule(ticket=st.integers(0, 12), good=st.booleans())
-    def answer(self, ticket: int, good: bool) -> None:
-        if good:
-            self.bag.acknowledged(ticket, P0, ticket)
-        else:
-            self.bag.failed(ticket, "why")
-        if self.sent_at.pop(ticket, None) is not None:
-            self.expected.append(
-                Acknowledged(ticket=ticket, source=P0, offset=ticket)
-                if good
-                else NotDelivered(ticket=ticket, why="why")
-            )
-
-    @precondition(lambda self: self.sent_at)
-    @rule()
-    def give_up(self) -> None:
-        self.bag.give_up("over")
-        self.expected += [NotDelivered(ticket=ticket, why="over") for ticket in self.sent_at]
-        self.sent_at.clear()
-
-    @rule()
-    def take(self) -> None:
-        taken = self.bag.take()
-        assert taken == self.expected
-        self.answered.update(each.ticket for each in taken)
-        self.expected = []
-        assert set(self.answered.values()) <= {1}
-
-    @invariant()
-    def one_is_overdue_if_its_time_is_over(self) -> None:
-        due = any(self.clock.now - at >= 10.0 for at in self.sent_at.values())
-        assert self.bag.overdue is due
-
-    def teardown(self) -> None:
-        self.bag.give_up("end")
-        self.answered.update(each.ticket for each in self.bag.take())
-        assert self.answered == Counter(range(1, self.last + 1))
-
-
-TestBagging = Bagging.TestCase

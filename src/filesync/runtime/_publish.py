@@ -59,9 +59,9 @@ def publish(
         )
     except (TransportError, ValueError) as exc:
         raise PublishError(str(exc)) from exc
-    shipments = publisher.check(wanted, hosts, generation=generation)
-    _say_what_it_costs(shipments)
     if dry_run:
+        shipments = publisher.check(wanted, hosts, generation=generation)
+        _say_what_it_costs(shipments)
         for shipment in shipments:
             print(f"would send {shipment}: {_shown(shipment.size)}, chunks: {shipment.count}")
         return []
@@ -76,7 +76,7 @@ def publish(
             publisher.open()
         except TransportError as exc:  # Nothing was sent yet: the settings are at fault.
             raise PublishError(str(exc)) from exc
-        ended = publisher.publish(wanted, hosts, generation=generation)
+        ended = publisher.publish(wanted, hosts, generation=generation, planned=_say_what_it_costs)
     unsent = [each for each in ended if each.parting is not Parting.SENT]
     if unsent:
         print(f"filesync: {len(unsent)} of {len(ended)} were not sent", file=sys.stderr)

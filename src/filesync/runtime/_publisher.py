@@ -26,6 +26,7 @@ from typing import Any, final
 from attrs import define, evolve
 
 from filesync._codec import encode_headers
+from filesync._matching import comparable
 from filesync._model import MAX_GENERATION, Claims, Kind
 from filesync._names import Naming
 from filesync._outcomes import HealthChanged
@@ -184,7 +185,12 @@ class Publisher:
             return self._plan(list(files), list(to), generation, stack)
 
     def publish(
-        self, files: Iterable[FileToSend], to: Iterable[str], *, generation: int | None = None
+        self,
+        files: Iterable[FileToSend],
+        to: Iterable[str],
+        *,
+        generation: int | None = None,
+        planned: Callable[[list[Shipment]], None] | None = None,
     ) -> list[ShipmentEnded]:
         """
         Send every file to every host; return what became of each, in the order of the ends.
@@ -196,6 +202,7 @@ class Publisher:
             to: Host names; where routing is by zone id, zone ids.
             generation: Orders the versions of a file, the larger one is
                 newer; None: milliseconds since 1970.
+            planned: Is handed what will be sent, before any of it is.
 
         Raises:
             PublishError: Something cannot be sent; nothing was.
@@ -204,6 +211,8 @@ class Publisher:
         """
         with contextlib.ExitStack() as stack:
             shipments = self._plan(list(files), list(to), generation, stack)
+            if planned is not None:
+                planned(shipments)
             self.open()
             self._wait_for_topic()
             self._sending = Sending(shipments)
@@ -376,12 +385,12 @@ class Publisher:
 
 
 def _hosts(to: Iterable[str]) -> list[str]:
-    """Return the hosts, each once: case and a dot at the end do not count."""
-    hosts: dict[str, str] = {}
+    """Return the hosts, each once."""
+    hosts: dict[bytes, str] = {}
     for word in to:
         hostname = word.removesuffix(".")
         problem = hostname_problem(hostname)
         if problem is not None:
             raise PublishError(f"whom to send to {problem}")
-        hosts.setdefault(hostname.lower(), hostname)
+        hosts.setdefault(comparable(hostname.encode()), hostname)
     return list(hosts.values())
