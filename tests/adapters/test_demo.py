@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from filesync import KafkaSettings
 from support.promises import is_promised
 
 if not is_promised("confluent-kafka", "confluent_kafka"):
@@ -40,3 +42,24 @@ def test_the_demo_shows_what_it_says(driver: str) -> None:
         assert said in told
     assert any("resolver.yaml: receivers would refuse it" in line for line in told)
     assert any("invalid: resolver.yaml, line 2" in line for line in told)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_broker_alone_can_be_used_until_a_signal(number: signal.Signals) -> None:
+    """It prints nothing but its address; the topic of the default settings is there; status 0."""
+    from confluent_kafka import Producer  # noqa: PLC0415 - the driver
+
+    command = [sys.executable, "-m", "filesync", "demo", "--broker"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().strip()
+            topics = Producer({"bootstrap.servers": address}).list_topics(timeout=30).topics
+            process.send_signal(number)
+            printed, told = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert list(topics) == [KafkaSettings().topic]
+    assert (process.returncode, printed) == (0, "")
+    assert "its address:" in told

@@ -4,6 +4,8 @@
 Everything is real but for three things: the broker is librdkafka's embedded
 one, the daemon is a shell command that notes how often it was called, and what
 the publisher sends is shuffled on its way.
+
+``filesync demo --broker`` is the broker alone, for trying things out by hand.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import TYPE_CHECKING
 from filesync._model import Claims
 from filesync._outcomes import ActionEnded, CaughtUp, Ending, Outcome, TransferEnded
 from filesync._sending import Parting
-from filesync._settings import Settings
+from filesync._settings import KafkaSettings, Settings
 from filesync._settings_file import read_settings
 from filesync._splitter import split
 from filesync.exceptions import DriverMissingError, FileSyncError, PublishError, TransportError
@@ -33,7 +35,7 @@ from filesync.runtime._receiver import Receiver
 if TYPE_CHECKING:
     from filesync_confluent_kafka.embedded import EmbeddedBroker
 
-__all__ = ["DemoError", "run_demo"]
+__all__ = ["DemoError", "run_broker", "run_demo"]
 
 _HOST = "ns1.example"
 _TOPIC = "resolver-files"
@@ -75,6 +77,29 @@ def run_demo(driver: str = "confluent-kafka", show: Callable[[str], None] = prin
         DriverMissingError: confluent-kafka, which carries the broker, is
             missing, or *driver* is.
     """
+    with tempfile.TemporaryDirectory(prefix="filesync-demo-") as folder, _start_broker() as broker:
+        return _Demo(folder, broker, driver, show).run()
+
+
+def run_broker(tell: Callable[[str], None], wait: Callable[[], object]) -> None:
+    """
+    Run the broker, with the topic that settings have by default, until *wait* returns.
+
+    Args:
+        tell: Is given ``host:port`` once the broker can be used.
+        wait: Called then.
+
+    Raises:
+        DriverMissingError: confluent-kafka, which carries the broker, is missing.
+        TransportError: The broker does not start.
+    """
+    with _start_broker() as broker:
+        broker.create_topic(KafkaSettings().topic)
+        tell(broker.address)
+        wait()
+
+
+def _start_broker() -> EmbeddedBroker:
     try:
         from filesync_confluent_kafka.embedded import EmbeddedBroker  # noqa: PLC0415
     except ModuleNotFoundError as exc:
@@ -82,8 +107,7 @@ def run_demo(driver: str = "confluent-kafka", show: Callable[[str], None] = prin
             "the demo uses the broker inside confluent-kafka: "
             "pip install 'kafka-filesync[confluent-kafka]'"
         ) from exc
-    with tempfile.TemporaryDirectory(prefix="filesync-demo-") as folder, EmbeddedBroker() as broker:
-        return _Demo(folder, broker, driver, show).run()
+    return EmbeddedBroker()
 
 
 class DemoError(FileSyncError):
