@@ -29,7 +29,10 @@ settings.register_profile(
     "ci", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile(
-    "long", settings.get_profile("ci"), max_examples=5_000, stateful_step_count=200
+    "long",
+    settings.get_profile("ci"),
+    max_examples=int(os.environ.get("FILESYNC_EXAMPLES", "5000")),
+    stateful_step_count=200,
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
 
@@ -40,14 +43,11 @@ def _kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBro
     # Not above: an environment without a driver runs the other tests.
     from support.kafka import BrokerError, KafkaBroker  # noqa: PLC0415
 
-    broker = KafkaBroker(tmp_path_factory.mktemp("kafka") / "broker")
     try:
-        broker.start()
-        yield broker
+        with KafkaBroker(tmp_path_factory.mktemp("kafka") / "broker") as broker:
+            yield broker
     except BrokerError as exc:
         pytest.fail(str(exc), pytrace=False)
-    finally:
-        broker.destroy()
 
 
 @pytest.fixture(name="topic")

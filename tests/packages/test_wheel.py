@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -58,12 +59,14 @@ def _wheel(built: Path) -> Path:
 
 
 class Environment:
-    """A virtual environment with the wheel and *extras*."""
+    """A virtual environment of *python*, with the wheel and *extras*."""
 
-    def __init__(self, folder: Path, wheel: Path, extras: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, wheel: Path, extras: Sequence[str] = (), python: str = sys.executable
+    ) -> None:
         self._bin = folder / "venv" / "bin"
         self.folder = folder
-        done = _run(sys.executable, "-m", "venv", folder / "venv")
+        done = _run(python, "-m", "venv", folder / "venv")
         assert done.returncode == 0, done.stderr
         wanted = f"{wheel}[{','.join(extras)}]" if extras else str(wheel)
         done = _run(self._bin / "python", "-m", "pip", "install", "--quiet", wanted)
@@ -105,7 +108,8 @@ def test_the_sdist_can_be_tested(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    for needed in ("LICENSE", "README.md", "pyproject.toml", "tests/test_docs.py", "docs/index.md"):
+    pages = ("README.md", "docs/index.md", "tests/docs/test_pages.py")
+    for needed in ("LICENSE", "pyproject.toml", *pages):
         assert needed in names
 
 
@@ -138,10 +142,16 @@ def test_the_dependencies_are_two(bare: Environment) -> None:
     assert names - {"pip", "setuptools", "wheel"} == {"attrs", "kafka-filesync", "pyyaml"}
 
 
-def test_the_wheel_runs_the_demo(tmp_path: Path, wheel: Path) -> None:
-    """As somebody sees it who has nothing else."""
-    installed = Environment(tmp_path, wheel, ["confluent-kafka"])
-    done = installed.run("filesync", "demo")
+@pytest.mark.parametrize("driver", DRIVERS.values())
+@pytest.mark.parametrize("version", ["3.10", "3.13"])
+def test_the_wheel_runs_the_demo(tmp_path: Path, wheel: Path, version: str, driver: str) -> None:
+    """As somebody sees it who has nothing else; with the oldest Python and a new one."""
+    python = shutil.which(f"python{version}")
+    if python is None:
+        assert "CI" not in os.environ, f"python{version} is not here"
+        pytest.skip(f"python{version} is not here")
+    # The broker of the demo is confluent-kafka's.
+    installed = Environment(tmp_path, wheel, sorted({"confluent-kafka", driver}), python)
+    done = installed.run("filesync", "demo", "--driver", driver)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith("Done: every file is whole")
-    assert shutil.which("filesync", path=str(tmp_path / "venv" / "bin"))
