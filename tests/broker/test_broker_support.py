@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -71,10 +71,8 @@ def _own_broker(tmp_path: Path) -> Iterator[KafkaBroker]:
 
 @pytest.fixture(name="secure_broker", scope="module")
 def _secure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    broker = KafkaBroker(tmp_path_factory.mktemp("secure") / "kafka", security=True)
-    broker.start()
-    yield broker
-    broker.destroy()
+    with KafkaBroker(tmp_path_factory.mktemp("secure") / "kafka", security=True) as broker:
+        yield broker
 
 
 def test_what_is_published_is_read(kafka_broker: KafkaBroker, topic: str) -> None:
@@ -84,31 +82,21 @@ def test_what_is_published_is_read(kafka_broker: KafkaBroker, topic: str) -> Non
     assert read(kafka_broker, topic, 3) == [(0, b"a"), (1, b"b"), (2, b"c")]
 
 
-def test_a_crash_keeps_data_and_address(kafka_broker: KafkaBroker, topic: str) -> None:
-    """After SIGKILL the same broker is back: same address, same records, ready for more."""
+@pytest.mark.parametrize("end", [KafkaBroker.kill, KafkaBroker.stop], ids=["crash", "stop"])
+def test_data_and_address_outlive_the_process(
+    kafka_broker: KafkaBroker, topic: str, end: Callable[[KafkaBroker], None]
+) -> None:
+    """After SIGKILL or SIGTERM the same broker is back: same address, same records, and more."""
     before = kafka_broker.bootstrap
     publish(kafka_broker, topic, b"a")
 
-    kafka_broker.kill()
+    end(kafka_broker)
     assert not kafka_broker.is_running
     kafka_broker.start()
     publish(kafka_broker, topic, b"b")
 
     assert kafka_broker.bootstrap == before
     assert read(kafka_broker, topic, 2) == [(0, b"a"), (1, b"b")]
-
-
-def test_a_stop_keeps_data_and_address(kafka_broker: KafkaBroker, topic: str) -> None:
-    """After SIGTERM the same broker is back."""
-    before = kafka_broker.bootstrap
-    publish(kafka_broker, topic, b"a")
-
-    kafka_broker.stop()
-    assert not kafka_broker.is_running
-    kafka_broker.start()
-
-    assert kafka_broker.bootstrap == before
-    assert read(kafka_broker, topic, 1) == [(0, b"a")]
 
 
 def test_a_topic_is_made_changed_and_unmade(kafka_broker: KafkaBroker, topic: str) -> None:

@@ -332,3 +332,32 @@ def test_a_partition_that_starts_anew_is_forgotten() -> None:
     assert late(ended, chunk(1, data=b"5", source=P1), name="b.rpz") is Ending.LATE_DUPLICATE
     assert late(ended, chunk(transfer_id="t1")) is Ending.EXPIRED
     assert ended.tracked == PAGE
+
+
+# Pages
+
+
+def test_a_fingerprint_is_never_zero_and_knows_the_length() -> None:
+    """Zero means not seen; equal checksums of other lengths differ."""
+    assert fingerprint(b"") != 0
+    assert fingerprint(b"") != fingerprint(b"\x9d\x0a\xd9\x6d"), "both have checksum 0"
+    assert fingerprint(b"ab") == fingerprint(b"ab")
+
+
+def test_pages_take_what_their_chunks_need() -> None:
+    """A page for each run of chunks that was touched, nothing for those that were not."""
+    pages = Pages()
+    assert (len(pages), pages.get(5), pages.needs_page(5)) == (0, 0, True)
+    pages.put(5, 1 << 63)
+    pages.put(PAGE - 1, 7)
+    pages.put(90_000, 8)
+    assert len(pages) == 2 * PAGE
+    assert (pages.get(5), pages.get(PAGE - 1), pages.get(90_000)) == (1 << 63, 7, 8)
+    assert (pages.get(6), pages.needs_page(6), pages.needs_page(PAGE)) == (0, False, True)
+
+
+def test_what_is_not_remembered_can_be_forgotten() -> None:
+    """Nothing happens."""
+    memory = Ended(2)
+    memory.forget((P0, "a.rpz", 3))
+    assert memory.tracked == 0

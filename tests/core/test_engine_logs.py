@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from filesync import KafkaSettings, Settings, TopicPartition
-from filesync.transport import TopicRecreated, Unreadable
+from filesync.transport import Unreadable
 from support.simulation import TOPIC, Simulation
 
 P0 = TopicPartition(TOPIC, 0)
@@ -21,14 +21,13 @@ def _host() -> Simulation:
     return host
 
 
-def recreate(host: Simulation) -> None:
-    """Let the topic be another one, with an empty log."""
-    host.log[P0].clear()
-    host.topic_id = "topic-2"
-    host.found.clear()
-    host.reading.clear()
-    host.faults.append(TopicRecreated(topic=TOPIC, topic_id="topic-2"))
+def recreate_late_in_the_log(host: Simulation) -> None:
+    """Start the commit of a.rpz, from offset 6; then the topic is another one."""
+    for _ in range(6):
+        host.send_file("other.rpz", [b"x"])
+    host.send_file("a.rpz", [b"old"])
     host.poll()
+    host.recreate()
 
 
 def finish(host: Simulation) -> None:
@@ -39,11 +38,7 @@ def finish(host: Simulation) -> None:
 
 def test_a_plan_of_the_old_log_hides_no_file_of_the_new_one(host: Simulation) -> None:
     """It ends after the topic was created again; the new log's offsets are smaller, but newer."""
-    for _ in range(6):
-        host.send_file("other.rpz", [b"x"])
-    host.send_file("a.rpz", [b"old"])
-    host.poll()
-    recreate(host)
+    recreate_late_in_the_log(host)
     finish(host)
     assert host.disk["a.rpz"] == b"old"
     host.partition(1)
@@ -55,11 +50,7 @@ def test_a_plan_of_the_old_log_hides_no_file_of_the_new_one(host: Simulation) ->
 
 def test_a_plan_of_the_old_log_ends_no_transfer_of_the_new_one(host: Simulation) -> None:
     """A transfer of the new log is open when it ends: it is no older one."""
-    for _ in range(6):
-        host.send_file("other.rpz", [b"x"])
-    host.send_file("a.rpz", [b"old"])
-    host.poll()
-    recreate(host)
+    recreate_late_in_the_log(host)
     host.send_file("a.rpz", [b"ne", b"w"], order=[0])
     host.poll()
     finish(host)

@@ -6,7 +6,7 @@ import pytest
 
 from filesync import KafkaSettings, Settings, TopicPartition
 from filesync._effects import CommitFile, SaveJournal
-from filesync.transport import OutOfRange, TopicRecreated
+from filesync.transport import OutOfRange
 from support.simulation import TOPIC, Simulation
 
 P0 = TopicPartition(TOPIC, 0)
@@ -42,12 +42,7 @@ def finish_commit_first(host: Simulation) -> None:
 def test_a_commit_from_a_log_that_is_gone_is_older_than_the_new_log(host: Simulation) -> None:
     """The topic was created again while a commit was under way: what the new one says is newer."""
     commit_late_in_the_log(host)
-    host.log[P0].clear()
-    host.topic_id = "topic-2"
-    host.found.clear()
-    host.reading.clear()
-    host.faults.append(TopicRecreated(topic=TOPIC, topic_id="topic-2"))
-    host.poll()
+    host.recreate()
     finish_commit_first(host)
     host.send_file("a.rpz", [b"new"])
     host.run(60)

@@ -3,125 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from attrs import define, evolve, field
+from attrs import evolve
 
-from filesync import (
-    FileRule,
-    HealthChanged,
-    KafkaSettings,
-    Kind,
-    Limits,
-    Parting,
-    Record,
-    RouteBy,
-    Schedule,
-    Settings,
-    ShipmentEnded,
-)
-from filesync.exceptions import PublishError, TransportError
-from filesync.producer import Delivery, Outgoing
-from filesync.runtime import FileToSend, Publisher, Receiver
-from filesync.testing import MemoryBroker, MemoryProducer, MemoryTransport
-from support.waiting import eventually
-
-TOPIC = "files"
-
-
-class Spying(MemoryProducer):
-    """A producer of which each record is seen before it goes out."""
-
-    before: Callable[[Outgoing], None] = staticmethod(lambda _record: None)
-    polls = 0
-
-    def send(self, record: Outgoing) -> None:
-        self.before(record)
-        super().send(record)
-
-    def poll(self, timeout: float) -> Sequence[Delivery]:
-        self.polls += 1
-        return super().poll(timeout)
-
-
-@define
-class Office:
-    """A folder with files, a broker, and what was told."""
-
-    folder: Path
-    broker: MemoryBroker = field(factory=MemoryBroker)
-    told: list[ShipmentEnded | HealthChanged] = field(factory=list)
-    progress: list[tuple[int, int]] = field(factory=list)
-    settings: Settings = field(init=False)
-    producer: Spying = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        files_dir = self.folder / "files"
-        files_dir.mkdir()
-        self.settings = Settings(
-            hostname="ns1",
-            kafka=KafkaSettings(topic=TOPIC, files_dir=str(files_dir)),
-            schedule=Schedule(quiet=0.0, max_wait=0.0, min_gap=0.0),
-        )
-        self.producer = Spying(self.broker, TOPIC, timeout=5.0)
-
-    def file(self, name: str, data: bytes) -> FileToSend:
-        path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
-        return FileToSend(str(path))
-
-    def publisher(self, *, chunk_bytes: int = 4, timeout: float = 5.0) -> Publisher:
-        return Publisher(
-            self.settings,
-            producer=self.producer,
-            tell=self.told.append,
-            progress=lambda *numbers: self.progress.append(numbers),
-            chunk_bytes=chunk_bytes,
-            timeout=timeout,
-        )
-
-    def publish(self, files: Sequence[FileToSend], *to: str) -> list[ShipmentEnded]:
-        with self.publisher() as publisher:
-            return publisher.publish(files, to)
-
-    def records(self) -> list[Record]:
-        topic = self.broker.find(TOPIC)
-        assert topic is not None
-        entries = itertools.chain.from_iterable(each.entries for each in topic.partitions)
-        return [entry for entry in entries if isinstance(entry, Record)]
-
-    def received(self) -> dict[str, bytes]:
-        """Let a receiver read all that is there; return what it put in place."""
-        receiver = Receiver(
-            self.settings,
-            transport=MemoryTransport(self.broker, TOPIC),
-            finish_when_caught_up=True,
-        )
-        receiver.run()
-        files_dir = Path(self.settings.kafka.files_dir)
-        return {
-            str(path.relative_to(files_dir)): path.read_bytes()
-            for path in files_dir.rglob("*")
-            if path.is_file() and not {".filesync", "0-0-0"} & {*path.parts}
-        }
-
-
-@pytest.fixture(name="office")
-def _office(tmp_path: Path) -> Office:
-    office = Office(tmp_path)
-    office.broker.create_topic(TOPIC)
-    return office
-
-
-def said(ended: Sequence[ShipmentEnded]) -> list[tuple[str, str, Parting]]:
-    """Return file, host and parting of each."""
-    return [(each.shipment.name, each.shipment.hostname, each.parting) for each in ended]
-
+from filesync import FileRule, Kind, Limits, Parting, RouteBy, Shipment
+from filesync.exceptions import PublishError
+from filesync.runtime import FileToSend
+from support.office import Office, said
 
 # What is sent
 
@@ -205,6 +96,21 @@ def test_progress_counts_every_copy(office: Office) -> None:
 
     assert office.progress == sorted(office.progress)
     assert office.progress[-1] == (2000, 2000)
+
+
+def test_what_will_be_sent_is_told_before_any_of_it_is(office: Office) -> None:
+    """Data before configurations, each copy of its own."""
+    seen: list[tuple[list[str], int]] = []
+
+    def note(shipments: list[Shipment]) -> None:
+        seen.append(([str(shipment) for shipment in shipments], len(office.records())))
+
+    files = [office.file("a.json", b"{}"), office.file("b.rpz", b"x")]
+    with office.publisher() as publisher:
+        publisher.publish(files, ["ns1", "ns2"], planned=note)
+
+    names = ["b.rpz to ns1", "b.rpz to ns2", "a.json to ns1", "a.json to ns2"]
+    assert seen == [(names, 0)]
 
 
 # What is not sent
@@ -295,143 +201,3 @@ def test_a_look_sends_nothing(office: Office) -> None:
         ("a.rpz to ns2", 9, 3),
     ]
     assert office.records() == []
-
-
-# Weather
-
-
-def test_a_topic_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """In time; nothing was sent, and no topic created."""
-    office = Office(tmp_path)
-    file = office.file("a.rpz", b"x")
-    with (
-        office.publisher(timeout=1) as publisher,
-        pytest.raises(TransportError, match="nothing was published: there is no topic") as caught,
-    ):
-        publisher.publish([file], ["ns1"])
-
-    assert caught.value.retriable
-    assert office.broker.find(TOPIC) is None
-
-
-def test_it_waits_for_a_topic_that_comes(tmp_path: Path) -> None:
-    """Whoever creates it needs no second call."""
-    office = Office(tmp_path)
-
-    def create() -> None:
-        eventually(lambda: office.producer.polls > 0, 10, what="a poll")
-        office.broker.create_topic(TOPIC)
-
-    waiting = threading.Thread(target=create)
-    waiting.start()
-    ended = office.publish([office.file("a.rpz", b"x")], "ns1")
-    waiting.join()
-
-    assert said(ended) == [("a.rpz", "ns1", Parting.SENT)]
-
-
-def test_what_is_not_acknowledged_takes_its_configuration_with_it(office: Office) -> None:
-    """For that host; others get theirs. No receiver sees half of a file."""
-    office.producer = Spying(office.broker, TOPIC, max_record_bytes=3)
-    files = [office.file("a.rpz", b"1234567"), office.file("r.yaml", b"a: 1")]
-    with office.publisher() as publisher:
-        ended = publisher.publish(files, ["ns1"])
-
-    assert said(ended) == [
-        ("a.rpz", "ns1", Parting.FAILED),
-        ("r.yaml", "ns1", Parting.WITHHELD),
-    ]
-    assert "chunk 1 of 2: a record of 4 bytes is too large" in str(ended[0])
-    assert str(ended[1]) == "r.yaml to ns1: withheld: a.rpz was not sent"
-    assert [told for told in office.told if isinstance(told, ShipmentEnded)] == ended
-    assert office.received() == {}
-
-
-@pytest.mark.parametrize("how", ["shorter", "longer", "other bytes"])
-def test_a_file_that_changes_meanwhile_never_becomes_whole(office: Office, how: str) -> None:
-    """Its last chunk is kept back: a receiver would put two versions together."""
-    file = office.file("a.rpz", b"0123456789ab")
-    path = Path(file.path)
-    changes: dict[str, Callable[[], object]] = {
-        "shorter": lambda: path.write_bytes(b"01234"),
-        "longer": lambda: path.write_bytes(b"0123456789ab and more"),
-        "other bytes": lambda: path.write_bytes(b"ba9876543210"),
-    }
-
-    def at_the_second(record: Outgoing) -> None:
-        if record.ticket == 2:
-            changes[how]()
-
-    office.producer.before = at_the_second
-    ended = office.publish([file], "ns1")
-
-    assert said(ended) == [("a.rpz", "ns1", Parting.FAILED)]
-    assert "chunk 3 of 3: the file was changed while it was sent" in str(ended[0])
-    assert office.received() == {}
-
-
-def test_a_file_that_is_replaced_meanwhile_is_sent_as_it_was(office: Office) -> None:
-    """By renaming: what was opened stays as it is."""
-    file = office.file("a.rpz", b"0123456789")
-    other = Path(office.file("other", b"x").path)
-
-    def replace(record: Outgoing) -> None:
-        if record.ticket == 1:
-            other.rename(file.path)
-
-    office.producer.before = replace
-    office.publish([file], "ns1", "ns2")
-
-    assert office.received() == {"a.rpz": b"0123456789"}
-
-
-def test_it_can_be_asked_to_stop(office: Office) -> None:
-    """What is not whole is told, and never becomes whole."""
-    files = [
-        office.file("a.rpz", b"1234"),
-        office.file("b.rpz", b"12345678"),
-        office.file("c", b""),
-    ]
-    publisher = office.publisher()
-
-    def stop_at_the_second(record: Outgoing) -> None:
-        if record.ticket == 2:
-            publisher.cancel()
-            office.broker.stop()
-
-    office.producer.before = stop_at_the_second
-    with publisher:
-        ended = publisher.publish(files, ["ns1"])
-
-    assert {each.parting for each in ended} == {Parting.CANCELLED}
-    assert len(ended) == 3
-    office.broker.start()
-    assert office.received() == {}
-
-
-def test_asked_to_stop_while_it_waits_it_ends(tmp_path: Path) -> None:
-    """Nothing was sent then."""
-    office = Office(tmp_path)
-    publisher = office.publisher()
-    publisher.cancel()
-    with publisher:
-        ended = publisher.publish([office.file("a.rpz", b"x")], ["ns1"])
-
-    assert [str(each) for each in ended] == [
-        "a.rpz to ns1: cancelled: nothing of it was sent",
-    ]
-
-
-def test_it_goes_on_after_an_outage(office: Office) -> None:
-    """In one call nothing is lost; that the broker is away is told, and that it is back."""
-
-    def pause(record: Outgoing) -> None:
-        if record.ticket == 2:
-            office.broker.stop()
-            threading.Timer(0.3, office.broker.start).start()
-
-    office.producer.before = pause
-    ended = office.publish([office.file("a.rpz", b"0123456789")], "ns1")
-
-    assert said(ended) == [("a.rpz", "ns1", Parting.SENT)]
-    assert office.received() == {"a.rpz": b"0123456789"}

@@ -8,7 +8,7 @@ import hashlib
 import queue
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,13 +23,6 @@ from filesync.runtime._spool import Spool, segment_name
 from support.disk import CALLS, Workshop, descriptors, names_in
 
 KEY, OTHER = TransferKey(0, 7), TransferKey(0, 8)
-
-
-@pytest.fixture(name="shop")
-def _shop(tmp_path: Path) -> Iterator[Workshop]:
-    (tmp_path / "files").mkdir()
-    with contextlib.closing(Workshop(tmp_path / "files")) as shop:
-        yield shop
 
 
 def chunk(

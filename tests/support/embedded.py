@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Message, Producer
-from confluent_kafka import TopicPartition as DriverPartition
+from confluent_kafka import Producer
 
 from filesync import TopicPartition
-from filesync._model import Headers
+from support.driver_log import DriverLog
 
 __all__ = ["EmbeddedLog", "produce_undecodable"]
 
@@ -93,12 +92,11 @@ class _Library:
         return client
 
 
-class EmbeddedLog:
+class EmbeddedLog(DriverLog):
     """
     One broker; steers it as `filesync.testing.Log` says.
 
     Attributes:
-        address: ``host:port``.
         tells_topic_ids: False before librdkafka 2.16.
         adds_partitions: False where there are ids: `add_partitions` makes another topic.
 
@@ -108,15 +106,21 @@ class EmbeddedLog:
     """
 
     def __init__(self, group: str, *, topic_ids: bool = True) -> None:
-        self._group = group
+        super().__init__(group, _TIMEOUT)
         self._library = _Library()
         self._client = self._library.client()
         self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)
-        self.address = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
+        bootstraps = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster)
+        self._address: str = bootstraps.decode()
         #: Topics of which the producer knows all partitions.
         self._known: set[str] = set()
         self.tells_topic_ids = topic_ids and self._elect_controller()
         self.adds_partitions = not self.tells_topic_ids
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return self._address
 
     def close(self) -> None:
         """End the broker; everything is forgotten."""
@@ -138,37 +142,12 @@ class EmbeddedLog:
         if problem:
             raise ValueError(f"cannot delete {name!r}: error {problem}")
 
-    def publish(
-        self,
-        topic: str,
-        value: bytes | None,
-        *,
-        key: bytes | None = None,
-        headers: Headers = (),
-        partition: int = 0,
-        timestamp: float | None = None,
-    ) -> None:
+    def publish(self, topic: str, value: bytes | None, **fields: Any) -> None:
         """Append a record, and wait until that is acknowledged."""
-        ended: list[KafkaError | None] = []
-
-        def note(error: KafkaError | None, _message: Message) -> None:
-            ended.append(error)
-
         if topic not in self._known:
             self._known.add(topic)
             self._producer.list_topics(topic, timeout=_TIMEOUT)
-        self._producer.produce(
-            topic,
-            value=value,
-            key=key,
-            headers=list(headers),
-            partition=partition,
-            timestamp=0 if timestamp is None else round(timestamp * 1000),
-            on_delivery=note,
-        )
-        self._producer.flush(_TIMEOUT)
-        if ended != [None]:
-            raise OSError(f"not published: {ended}")
+        super().publish(topic, value, **fields)
 
     def add_partitions(self, name: str, total: int) -> None:
         """Let an empty topic have *total* partitions; its id becomes another one as well."""
@@ -192,16 +171,6 @@ class EmbeddedLog:
     def start(self) -> None:
         """Answer again, at the same address; everything is still there."""
         self._library.rd_kafka_mock_broker_set_up(self._cluster, _BROKER_ID)
-
-    def told(self, source: TopicPartition) -> int | None:
-        """Return what the broker was told for the group."""
-        consumer = Consumer({"bootstrap.servers": self.address, "group.id": self._group})
-        try:
-            asked = [DriverPartition(source.topic, source.partition)]
-            offset: int = consumer.committed(asked, timeout=_TIMEOUT)[0].offset
-        finally:
-            consumer.close()
-        return None if offset < 0 else offset
 
     def _elect_controller(self) -> bool:
         """Let there be a controller: who is asked for topic ids."""

@@ -17,7 +17,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from filesync._ledger import Ledger, decode, replay
+from filesync._ledger import Ledger
+from support.pieces import ledger_of
 from support.waiting import eventually
 
 __all__ = ["Host"]
@@ -180,11 +181,7 @@ class Host:
 
     def ledger(self) -> Ledger:
         """Read the journal."""
-        entries, _ = decode((self.files_dir / ".filesync" / "journal").read_bytes())
-        ledger = Ledger()
-        for entry in entries:
-            ledger = replay(ledger, entry)
-        return ledger
+        return ledger_of((self.files_dir / ".filesync" / "journal").read_bytes())
 
     def names(self) -> list[str]:
         """Return every file and directory in files-dir, but for our own."""

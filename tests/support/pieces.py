@@ -1,19 +1,21 @@
-"""Chunks, whole transfers, a disk in memory: what the tests of the core's machines are made of."""
+"""Chunks, whole transfers, ledgers, a disk in memory: what tests of the core are made of."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import reduce
 
 from attrs import define, field
 from hypothesis import settings
 
 from filesync._effects import AppendChunk, DropTransfer
+from filesync._ledger import Ledger, decode, replay
 from filesync._model import Chunk, Claims, Kind, Origin, Target, TopicPartition, TransferKey
 from filesync._plan import Segment
 from filesync._transfer import Whole
 
-__all__ = ["P0", "P1", "SpoolDisk", "chunk", "examples", "origin", "target", "whole"]
+__all__ = ["P0", "P1", "SpoolDisk", "chunk", "examples", "ledger_of", "origin", "target", "whole"]
 
 P0 = TopicPartition("files", 0)
 P1 = TopicPartition("files", 1)
@@ -76,6 +78,12 @@ def whole(name: str, started: Origin, *, turn: int = 0, size: int = 1) -> Whole:
         origin=started,
         sources=(started.source,),
     )
+
+
+def ledger_of(journal: bytes) -> Ledger:
+    """Return what the whole lines of *journal* add up to."""
+    entries, _ = decode(journal)
+    return reduce(replay, entries, Ledger())
 
 
 @define

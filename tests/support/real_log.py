@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
-from confluent_kafka import (
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    Producer,
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # Its stubs say nothing of them.
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
 )
-from confluent_kafka import TopicPartition as DriverPartition
 
 from filesync import TopicPartition
-from filesync._model import Headers
+from support.driver_log import DriverLog
 from support.embedded import produce_undecodable
 from support.kafka import KafkaBroker
 
-__all__ = ["RealLog"]
+__all__ = ["RealLog", "configure"]
 
 _TIMEOUT = 30.0
 
 
-class RealLog:
+class RealLog(DriverLog):
     """
     Steers *broker* as `filesync.testing.Log` says.
 
@@ -33,8 +32,8 @@ class RealLog:
     """
 
     def __init__(self, broker: KafkaBroker, group: str) -> None:
+        super().__init__(group, _TIMEOUT)
         self._broker = broker
-        self._group = group
 
     @property
     def address(self) -> str:
@@ -52,35 +51,6 @@ class RealLog:
     def add_partitions(self, name: str, total: int) -> None:
         """Let a topic have *total* partitions."""
         self._broker.add_partitions(name, total)
-
-    def publish(
-        self,
-        topic: str,
-        value: bytes | None,
-        *,
-        key: bytes | None = None,
-        headers: Headers = (),
-        partition: int = 0,
-        timestamp: float | None = None,
-    ) -> None:
-        """Append a record, and wait until that is acknowledged."""
-        ended: list[KafkaError | None] = []
-
-        def note(error: KafkaError | None, _message: Message) -> None:
-            ended.append(error)
-
-        self._producer.produce(
-            topic,
-            value=value,
-            key=key,
-            headers=list(headers),
-            partition=partition,
-            timestamp=0 if timestamp is None else round(timestamp * 1000),
-            on_delivery=note,
-        )
-        self._producer.flush(_TIMEOUT)
-        if ended != [None]:
-            raise OSError(f"not published: {ended[0] if ended else 'no answer'}")
 
     def publish_undecodable(self, topic: str) -> None:
         """Append to partition 0 a record that no reader can decode."""
@@ -106,17 +76,6 @@ class RealLog:
             return False
         return True
 
-    def told(self, source: TopicPartition) -> int | None:
-        """Return what the broker was told for the group."""
-        # An admin client gives up on a coordinator that is still loading; this one waits for it.
-        consumer = Consumer({"bootstrap.servers": self.address, "group.id": self._group})
-        try:
-            asked = [DriverPartition(source.topic, source.partition)]
-            offset: int = consumer.committed(asked, timeout=_TIMEOUT)[0].offset
-        finally:
-            consumer.close()
-        return None if offset < 0 else offset
-
     @cached_property
     def _producer(self) -> Producer:
         # Not idempotent: one record at a time needs no sequence, which a new topic would not know.
@@ -126,3 +85,14 @@ class RealLog:
             reconnect_backoff_ms=50,
             reconnect_backoff_max_ms=200,
         )
+
+
+def configure(broker: KafkaBroker, kind: str, name: str, words: Mapping[str, str]) -> None:
+    """Change settings of the topic or broker *name*."""
+    entries = [
+        ConfigEntry(word, value, incremental_operation=AlterConfigOpType.SET)
+        for word, value in words.items()
+    ]
+    resource = ConfigResource(ConfigResource.Type[kind], name, incremental_configs=entries)
+    for changed in broker.admin().incremental_alter_configs([resource]).values():
+        changed.result(20)

@@ -22,10 +22,11 @@ from filesync import (
     Stats,
     TopicPartition,
 )
-from filesync._ledger import Ledger, decode, replay
+from filesync._ledger import Ledger
 from filesync.daemon import ActionResult, CheckPassed, CheckResult, Served
 from filesync.runtime import Receiver
 from filesync.transport import Transport
+from support.pieces import ledger_of
 from support.waiting import eventually
 
 __all__ = ["DRIVERS", "Resident", "open_on"]
@@ -215,11 +216,7 @@ class Resident:
 
     def ledger(self) -> Ledger:
         """Read the journal."""
-        entries, _ = decode((self.files_dir / ".filesync" / "journal").read_bytes())
-        ledger = Ledger()
-        for entry in entries:
-            ledger = replay(ledger, entry)
-        return ledger
+        return ledger_of((self.files_dir / ".filesync" / "journal").read_bytes())
 
     def _make(self, *, finish_when_caught_up: bool) -> Receiver:
         return Receiver(

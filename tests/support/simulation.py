@@ -41,7 +41,7 @@ from filesync._effects import (
     WakeAt,
     Woke,
 )
-from filesync._ledger import Entry, FileCommitted, Ledger, decode, encode, replay
+from filesync._ledger import Entry, FileCommitted, Ledger, encode
 from filesync._model import CommittedFile, Headers, Record, TopicPartition
 from filesync._outcomes import Ending, Outcome, TransferEnded
 from filesync._plan import (
@@ -57,7 +57,8 @@ from filesync._plan import (
     decide,
 )
 from filesync.daemon import ActionResult, Served
-from filesync.transport import Fault, PartitionFound, Polled
+from filesync.transport import Fault, PartitionFound, Polled, TopicRecreated
+from support.pieces import ledger_of
 
 TOPIC = "files"
 
@@ -115,17 +116,23 @@ class Simulation:
 
     def ledger(self) -> Ledger:
         """Replay the journal."""
-        ledger = Ledger()
-        entries, _ = decode(b"".join(self.journal))
-        for entry in entries:
-            ledger = replay(ledger, entry)
-        return ledger
+        return ledger_of(b"".join(self.journal))
 
     def partition(self, number: int = 0) -> TopicPartition:
         """Return partition *number*, created if need be."""
         source = TopicPartition(TOPIC, number)
         self.log.setdefault(source, [])
         return source
+
+    def recreate(self) -> None:
+        """Let the topic be another one, with empty logs, while it is read; poll that."""
+        for log in self.log.values():
+            log.clear()
+        self.topic_id = "topic-2"
+        self.found.clear()
+        self.reading.clear()
+        self.faults.append(TopicRecreated(topic=TOPIC, topic_id=self.topic_id))
+        self.poll()
 
     def send(
         self,
