@@ -16,8 +16,8 @@ import subprocess
 import sys
 
 #: About twenty minutes on two cores.
-EXAMPLES = 1_000
-HISTORIES = 15_000
+EXAMPLES = 2_000
+HISTORIES = 30_000
 
 _LARGEST_SEED = 2**31
 
