@@ -17,6 +17,8 @@ EXCUSED_MODULE = (
     "('/tests/other.py', 17, 'Skipped: this environment does not promise x')</skipped></testcase>"
 )
 LAZY_MODULE = EXCUSED_MODULE.replace("this environment does not promise x", "no java")
+NO_DRIVER = EXCUSED.replace("promise x", "promise kafka-python")
+TOO_OLD = EXCUSED.replace("promise x", "promise x: its librdkafka is too old")
 LAZY = '<testcase name="lazy"><skipped message="no java"/></testcase>'
 
 
@@ -58,6 +60,15 @@ def test_nothing_run_is_no_success() -> None:
         ("none", LAZY, False),
         ("none", LAZY_MODULE, False),
         ("kafka", EXCUSED, False),
+        ("daemon", EXCUSED, False),
+        ("both-py3.12", EXCUSED, True),
+        ("both-py3.12", NO_DRIVER, False),
+        ("quick", NO_DRIVER, False),
+        ("confluent-py3.12", NO_DRIVER, True),
+        ("none-py3.12", NO_DRIVER, True),
+        ("oldest", TOO_OLD, True),
+        ("oldest", NO_DRIVER, False),
+        ("both-py3.12", TOO_OLD, False),
         ("kafka", EXCUSED_MODULE, False),
     ],
 )
