@@ -13,6 +13,7 @@ from filesync._model import ChangedFile, Claims, CommittedFile, Kind, Origin, Re
 from filesync._outcomes import (
     ActionEnded,
     CaughtUp,
+    CommitParked,
     CommitRetried,
     Ending,
     FaultSeen,
@@ -44,6 +45,7 @@ __all__ = [
     "CaughtUp",
     "ChangedFile",
     "Claims",
+    "CommitParked",
     "CommitRetried",
     "CommittedFile",
     "DaemonSettings",

@@ -11,7 +11,10 @@ being caught up with, nothing starts: of each file only the newest version is
 kept, and then data goes first.
 
 What could not be carried through is tried again, after a growing time; a
-newer version takes its place.
+newer version takes its place. A configuration that names files which are not
+there is parked: partitions and retries do not keep an order, so that they may
+still come. It is checked again whenever commits have been quiet for a moment,
+and refused when its patience ends.
 
 Source: docs/explanation/delivery.md, "Which version is newer" and "Order".
 """
@@ -28,8 +31,8 @@ from attrs import evolve
 
 from filesync._effects import DropTransfer
 from filesync._model import CommittedFile, Kind, Origin, TopicPartition, TransferKey
-from filesync._outcomes import CommitRetried, Ending, TransferEnded
-from filesync._plan import Committed, Failed, PlanResult
+from filesync._outcomes import CommitParked, CommitRetried, Ending, TransferEnded
+from filesync._plan import Committed, Failed, Missing, PlanResult
 from filesync._transfer import Whole
 from filesync._values import frozen
 
@@ -42,6 +45,11 @@ _Key = TypeVar("_Key")
 
 _FIRST_RETRY = 1.0
 _MAX_RETRY = 60.0
+
+#: Seconds without a commit before a parked configuration is checked again.
+_PARKED_QUIET = 0.5
+#: Seconds that it is parked at most.
+_PARKED_PATIENCE = 60.0
 
 
 @frozen(kw_only=True)
@@ -77,6 +85,8 @@ class _Waiting:
         failures: That went before.
         void: Its log is gone: whatever comes is newer.
         visible: Readers see it already, so that it must be recorded.
+        until: It is parked until then; inf: it is not.
+        seen: Files that had become visible when it was started last.
     """
 
     whole: Whole
@@ -85,6 +95,12 @@ class _Waiting:
     failures: int = 0
     void: bool = False
     visible: bool = False
+    until: float = inf
+    seen: int = 0
+
+    @property
+    def parked(self) -> bool:
+        return self.until < inf
 
     @property
     def kind(self) -> Kind:
@@ -117,7 +133,7 @@ class _Places:
         self._numbers.pop(name, None)
 
 
-Step = Settled | DropTransfer | CommitRetried
+Step = Settled | DropTransfer | CommitRetried | CommitParked
 
 
 class Committer:
@@ -137,6 +153,7 @@ class Committer:
         self._files: dict[str, Origin | None] = {}
         self._number = 0
         self._plan = 0
+        self._visible = 0
 
     @property
     def unfinished(self) -> int:
@@ -148,6 +165,11 @@ class Committer:
     def held(self) -> int:
         """Whole transfers that are held back until `release`."""
         return self._queued if self._holding else 0
+
+    @property
+    def parked(self) -> int:
+        """Of the unfinished, those that wait for files that they name."""
+        return sum(item.parked for item in self._retrying.values())
 
     @property
     def running(self) -> int:
@@ -233,7 +255,7 @@ class Committer:
         else:
             item = self._waiting[whole.target.kind].pop(name)
         self._plan += 1
-        self._running[self._plan] = item
+        self._running[self._plan] = evolve(item, seen=self._visible)
         return self._plan
 
     def ended(self, plan: int, result: PlanResult, at: float) -> list[Step]:
@@ -241,6 +263,8 @@ class Committer:
         item = self._running.pop(plan)
         if isinstance(result, Failed):
             return self._again(item, result, at)
+        if isinstance(result, Missing):
+            return self._park(item, result, at)
         whole = item.whole
         name = whole.target.name
         self._places.leave(name)
@@ -249,6 +273,7 @@ class Committer:
             self._places.hold(name, newer.number)
         origin = None if item.void else whole.origin
         if isinstance(result, Committed):
+            self._look_again(at)
             self._files[name] = origin
             ended = _settled(whole, Ending.COMMITTED)
             return [evolve(ended, file=result.file, visible=origin)]
@@ -279,6 +304,36 @@ class Committer:
             item, due=at + delay, failures=item.failures + 1, visible=result.visible
         )
         return [CommitRetried(name=name, origin=whole.origin, detail=detail, retry_in=delay)]
+
+    def _park(self, item: _Waiting, result: Missing, at: float) -> list[Step]:
+        whole = item.whole
+        name = whole.target.name
+        newer = self._waiting[item.kind].get(name)
+        if newer is not None:
+            detail = f"{result.detail}; a newer version, from {newer.whole.origin}, is whole"
+            return _gone(whole, Ending.SUPERSEDED, detail)
+        if at >= item.until:
+            detail = f"{result.detail}; what it names did not come; the old file stays"
+            return _gone(whole, Ending.INVALID, detail)
+        until = min(item.until, at + _PARKED_PATIENCE)
+        # What became visible while it was checked may be what it lacks.
+        due = until if item.seen == self._visible else min(until, at + _PARKED_QUIET)
+        self._retrying[name] = evolve(item, due=due, until=until)
+        if item.parked:
+            return []
+        return [
+            CommitParked(
+                name=name, origin=whole.origin, detail=result.detail, patience=_PARKED_PATIENCE
+            )
+        ]
+
+    def _look_again(self, at: float) -> None:
+        """A file became visible: it may be what a parked configuration lacks."""
+        self._visible += 1
+        for name, item in self._retrying.items():
+            if item.parked:
+                due = min(item.until, at + _PARKED_QUIET)
+                self._retrying[name] = evolve(item, due=due)
 
 
 def _void(items: dict[_Key, _Waiting], source: TopicPartition) -> None:

@@ -41,6 +41,7 @@ from filesync._ledger import Ledger
 from filesync._model import CommittedFile, Origin
 from filesync._outcomes import (
     CaughtUp,
+    CommitParked,
     CommitRetried,
     FaultSeen,
     HealthChanged,
@@ -114,6 +115,7 @@ class Engine:
             spooled_bytes=assembler.spooled_bytes,
             unfinished_commits=self._committer.unfinished,
             held_commits=self._committer.held,
+            parked_commits=self._committer.parked,
             files=MappingProxyType(dict(ledger.files)),
             positions=MappingProxyType(dict(self._reading.positions.reading())),
             safe_positions=MappingProxyType(self._reading.positions.safe()),
@@ -240,7 +242,7 @@ class Engine:
                         older = self._intake.assembler.supersede(outcome.name, origin)
                         self._follow(older)
                 case (
-                    RecordRefused() | CommitRetried() | FaultSeen()
+                    RecordRefused() | CommitParked() | CommitRetried() | FaultSeen()
                 ):  # pragma: no branch - nothing else is left.
                     self._report(step)
 
@@ -350,7 +352,8 @@ class Engine:
 
     def _settle_polling(self) -> None:
         most = self._settings.limits.unfinished_commits
-        busy = self._stuck.waiting or self._committer.unfinished >= most
+        # What is parked may wait for what is still to be read.
+        busy = self._stuck.waiting or self._committer.unfinished - self._committer.parked >= most
         polling = not self._shutdown.asked and not busy
         if polling is not self._polling:
             self._polling = polling

@@ -17,6 +17,7 @@ from filesync.daemon import ActionKind, ActionResult, Assumed, Served
 __all__ = [
     "ActionEnded",
     "CaughtUp",
+    "CommitParked",
     "CommitRetried",
     "Ending",
     "FaultSeen",
@@ -161,6 +162,24 @@ class ActionEnded:
 
 
 @frozen(kw_only=True)
+class CommitParked:
+    """A configuration refers to files that are not there; it is checked again when some came."""
+
+    name: str
+    origin: Origin
+    detail: str
+    patience: float
+    label: str = field(default="commit_parked", init=False)
+    fine: bool = field(default=False, init=False)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} from {self.origin}: files that it names are missing: {self.detail}; "
+            f"waiting {self.patience:g} s for them"
+        )
+
+
+@frozen(kw_only=True)
 class CommitRetried:
     """A complete file could not be put in place yet; nothing is lost."""
 
@@ -237,6 +256,7 @@ Outcome = (
     TransferEnded
     | RecordRefused
     | ActionEnded
+    | CommitParked
     | CommitRetried
     | SpoolRetried
     | FaultSeen

@@ -30,6 +30,7 @@ __all__ = [
     "Committed",
     "Existing",
     "Failed",
+    "Missing",
     "NotCommitted",
     "Plan",
     "PlanResult",
@@ -241,7 +242,19 @@ class Failed:
     visible: bool = False
 
 
-PlanResult = Committed | NotCommitted | Failed
+@frozen(kw_only=True)
+class Missing:
+    """
+    The configuration refers to files that are not there; they may still come.
+
+    Attributes:
+        detail: What the check printed.
+    """
+
+    detail: str
+
+
+PlanResult = Committed | NotCommitted | Failed | Missing
 
 
 def decide(plan: Plan, seen: Seen) -> tuple[Step, ...] | NotCommitted:

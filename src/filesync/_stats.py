@@ -24,6 +24,7 @@ class Stats:
         spooled_bytes: Stored of them.
         unfinished_commits: Whole files that are not visible yet.
         held_commits: Of those, held back until caught up.
+        parked_commits: Of those, configurations that wait for files that they name.
         files: By name, the versions that readers see.
         positions: Next offsets to read.
         safe_positions: Next offsets that a restart would read from.
@@ -38,6 +39,7 @@ class Stats:
     spooled_bytes: int
     unfinished_commits: int
     held_commits: int
+    parked_commits: int
     files: Mapping[str, CommittedFile]
     positions: Mapping[TopicPartition, int]
     safe_positions: Mapping[TopicPartition, int]

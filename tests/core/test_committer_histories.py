@@ -10,11 +10,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from filesync._committer import Committer, Step
 from filesync._model import Kind, Origin, TopicPartition, TransferKey
-from filesync._outcomes import CommitRetried, Ending
-from filesync._plan import Committed, Failed, PlanResult
+from filesync._outcomes import CommitParked, CommitRetried, Ending
+from filesync._plan import Committed, Failed, Missing, PlanResult
 from filesync._transfer import Whole
-from support.committing import BROKEN, INVALID, TORN, UNCHANGED, dropped, endings, visible
+from support.committing import BROKEN, INVALID, LACKING, TORN, UNCHANGED, dropped, endings, visible
 from support.pieces import P0, P1, examples, origin, whole
+
+Ends = list[tuple[TransferKey, Ending]]
 
 _NAMES = ("a.rpz", "b.rpz", "c.yaml")
 
@@ -31,13 +33,17 @@ class Item:
     void: bool = False
     #: Readers see it, and it is not recorded yet.
     visible: bool = False
+    #: It waits for files that it names, until then.
+    until: float = inf
+    #: How many files had become visible when it started.
+    seen: int = 0
 
 
 class Committing(RuleBasedStateMachine):
     """Transfers become whole, plans start and end, logs start anew: in any order."""
 
     now = 0.0
-    turn = came = 0
+    turn = came = shown = 0
     holding = True
 
     def __init__(self) -> None:
@@ -81,7 +87,7 @@ class Committing(RuleBasedStateMachine):
 
     # What happens
 
-    def follow(self, steps: list[Step]) -> list[tuple[TransferKey, Ending]]:
+    def follow(self, steps: list[Step], *, parked: bool = False) -> Ends:
         """Check that outcomes come once; return them."""
         ended = endings(steps)
         for key, _ in ended:
@@ -89,6 +95,8 @@ class Committing(RuleBasedStateMachine):
             self.settled.add(key)
         # A lane removes the bytes of the plans that it carries out.
         unwanted = {Ending.SUPERSEDED, Ending.AMBIGUOUS}
+        if parked:  # Its lane kept them.
+            unwanted.add(Ending.INVALID)
         assert dropped(steps) == [key for key, ending in ended if ending in unwanted]
         return ended
 
@@ -107,6 +115,7 @@ class Committing(RuleBasedStateMachine):
         assert turn.key in free, "not its turn"
         item = free[turn.key].pop(turn.target.name)
         assert turn == item.done
+        item.seen = self.shown
         plan = self.committer.started(turn)
         assert plan not in self.running
         self.running[plan] = item
@@ -117,7 +126,10 @@ class Committing(RuleBasedStateMachine):
         name = item.done.target.name
         newer = self.queued.get(name)
         steps = self.committer.ended(plan, result, self.now)
-        ended = self.follow(steps)
+        ended = self.follow(steps, parked=isinstance(result, Missing))
+        if isinstance(result, Missing):
+            self.park(item, newer, steps, ended)
+            return
         if isinstance(result, Failed):
             if newer is not None and not result.visible:
                 assert ended == [(item.done.key, Ending.SUPERSEDED)]
@@ -132,11 +144,31 @@ class Committing(RuleBasedStateMachine):
             return
         ending = Ending.COMMITTED if isinstance(result, Committed) else result.ending
         assert ended == [(item.done.key, ending)]
+        if isinstance(result, Committed):
+            self.shown += 1
+            for other in self.queued.values():
+                if other.until < inf:
+                    other.due = min(other.until, self.now + 0.5)
         if result != INVALID:
             self.files[name] = None if item.void else item.done.origin
         self.since.pop(name, None)
         if newer is not None and newer.done.target.kind is Kind.DATA:
             self.since[name] = newer.number
+
+    def park(self, item: Item, newer: Item | None, steps: list[Step], ended: Ends) -> None:
+        """State what becomes of *item*, which lacks files that it names."""
+        if newer is not None:
+            assert ended == [(item.done.key, Ending.SUPERSEDED)]
+            return
+        if item.until <= self.now:
+            assert ended == [(item.done.key, Ending.INVALID)]
+            return
+        told = [] if item.until < inf else [CommitParked]
+        assert [type(step) for step in steps] == told
+        item.until = min(item.until, self.now + 60)
+        came = item.seen != self.shown
+        item.due = min(item.until, self.now + 0.5) if came else item.until
+        self.queued[item.done.target.name] = item
 
     # Rules
 
@@ -177,10 +209,10 @@ class Committing(RuleBasedStateMachine):
             self.since.setdefault(name, self.turn)
 
     @rule(
-        seconds=st.sampled_from([0.0, 0.0, 0.5, 1.0, 8.0]),
+        seconds=st.sampled_from([0.0, 0.0, 0.5, 1.0, 8.0, 60.0]),
         most=st.integers(0, 3),
         which=st.integers(0, 3),
-        how=st.sampled_from(["fine", "same", "refused", "broken", "broken", "torn"]),
+        how=st.sampled_from(["fine", "same", "refused", "broken", "broken", "torn", "lacking"]),
     )
     def start_and_end(self, seconds: float, most: int, which: int, how: str) -> None:
         self.now += seconds
@@ -195,7 +227,9 @@ class Committing(RuleBasedStateMachine):
                 "broken": BROKEN,
                 "torn": TORN,
             }
-            if item.visible and how in {"refused", "broken"}:
+            if how == "lacking" and item.done.target.kind is Kind.CONFIG:
+                results["lacking"] = LACKING
+            if item.visible and how in {"refused", "broken", "lacking"}:
                 how = "torn"  # Readers see it, whatever comes.
             self.finish(plan, results.get(how) or visible(item.done))
 

@@ -75,6 +75,8 @@ class History:
         pieces = [b"%d%s" % (index, self.chance.choice([b"x", b"y"])) for index in range(count)]
         if self.chance.random() < 0.7:
             pieces[-1] += b"v%d" % self.started
+        if name == "c.yaml" and self.chance.random() < 0.3:
+            pieces[0] = b"needs %s " % self.chance.choice([b"a.rpz", b"b.rpz", b"never.rpz"])
         identity = b"%d" % self.started if named else b""
         self.sending.append(Sending(name, pieces, order, identity))
 
@@ -150,6 +152,7 @@ class History:
         host = self.host
         for name, data in host.disk.items():
             assert data in self.complete[name].values(), f"{name} is {data!r}"
+        assert not host.lacking(host.disk.get("c.yaml", b"")), "what it needs is not there"
         stats = host.engine.stats()
         if stats.unserved and stats.caught_up and stats.schedule != "blocked":
             running = any(isinstance(job, RunAction) for job in host.jobs)
@@ -167,7 +170,12 @@ class History:
         for name in NAMES:
             versions = self.complete[name]
             newest = versions[max(versions)] if versions else None
+            if newest is not None and newest.startswith(b"needs"):
+                # It was refused if what it needs came too late: then what was there stays.
+                assert not host.lacking(newest) or host.disk.get(name) != newest
+                continue
             assert host.disk.get(name) == newest, f"{name}: {host.disk.get(name)!r} {versions}"
+        assert host.engine.stats().parked_commits == 0
         if host.engine.stats().schedule != "blocked":
             assert not host.engine.stats().unserved
             assert host.served == host.disk

@@ -12,7 +12,7 @@ import pytest
 
 from filesync import Ending
 from filesync._model import Claims
-from filesync._plan import Committed, Failed, NotCommitted
+from filesync._plan import Committed, Failed, Missing, NotCommitted
 from filesync.daemon import CheckFailed, CheckPassed, CheckUnavailable
 from support.disk import Workshop, names_in
 from support.replacing import NEW, OLD, ORDER, PIECES, commits, ending
@@ -196,6 +196,21 @@ def test_a_checker_that_cannot_run_is_waited_for(shop: Workshop) -> None:
     shop.daemon.answer = CheckUnavailable("out of memory")
     plan = shop.store("c.yaml", PIECES, order=ORDER)
     assert shop.perform(plan) == Failed(detail="it cannot be checked: out of memory")
+    assert (shop.path / "c.yaml").read_bytes() == OLD
+    shop.daemon.answer = CheckPassed()
+    assert isinstance(shop.perform(plan), Committed)
+    assert (shop.path / "c.yaml").read_bytes() == NEW
+    assert names_in(shop.path) == ["c.yaml", "c.yaml.backup"]
+
+
+def test_a_file_that_names_missing_ones_is_kept_for_a_later_try(shop: Workshop) -> None:
+    """The plan succeeds once they are there, without a chunk being sent again."""
+    shop.put("c.yaml", OLD)
+    shop.daemon.answer = CheckFailed("checker exited with status 75", missing=("b.rpz", "d.rpz"))
+    plan = shop.store("c.yaml", PIECES, order=ORDER)
+    lacking = Missing(detail="b.rpz, d.rpz (checker exited with status 75)")
+    assert shop.perform(plan) == lacking
+    assert shop.perform(plan) == lacking
     assert (shop.path / "c.yaml").read_bytes() == OLD
     shop.daemon.answer = CheckPassed()
     assert isinstance(shop.perform(plan), Committed)

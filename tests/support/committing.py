@@ -9,13 +9,14 @@ from filesync._committer import Committer, Settled, Step
 from filesync._effects import DropTransfer
 from filesync._model import CommittedFile, Origin, TransferKey
 from filesync._outcomes import Ending
-from filesync._plan import Committed, Failed, NotCommitted
+from filesync._plan import Committed, Failed, Missing, NotCommitted
 from filesync._transfer import Whole
 from support.pieces import whole
 
 __all__ = [
     "BROKEN",
     "INVALID",
+    "LACKING",
     "TORN",
     "UNCHANGED",
     "dropped",
@@ -28,6 +29,7 @@ __all__ = [
 
 BROKEN = Failed(detail="read-only file system")
 INVALID = NotCommitted(ending=Ending.INVALID, detail="line 3: no such option")
+LACKING = Missing(detail="b.rpz")
 #: Readers see the file, but nobody could write that down.
 TORN = Failed(detail="input/output error", visible=True)
 UNCHANGED = NotCommitted(ending=Ending.UNCHANGED)

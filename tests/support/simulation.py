@@ -48,6 +48,7 @@ from filesync._plan import (
     Committed,
     Existing,
     Failed,
+    Missing,
     NotCommitted,
     Plan,
     PlanResult,
@@ -354,6 +355,8 @@ class Simulation:
         data = b"".join(
             bytes(self.spool[plan.transfer, segment.first]) for segment in plan.segments
         )
+        if plan.checked and (lacking := self.lacking(data)):
+            return Missing(detail=lacking)
         self.drop(plan.transfer)
         if refuse is not None:
             return NotCommitted(ending=refuse, detail="simulated")
@@ -379,6 +382,12 @@ class Simulation:
             self.unrecorded[plan.transfer] = digest, len(data)
             return Failed(detail="nothing was recorded", visible=True)
         return self.record(plan, digest, len(data))
+
+    def lacking(self, data: bytes) -> str:
+        """Return what a configuration says that it ``needs``, unless it is there."""
+        words = data.split()
+        need = words[1].decode() if words[:1] == [b"needs"] else ""
+        return "" if need in self.disk else need
 
     def record(self, plan: Plan, digest: bytes, size: int) -> PlanResult:
         file = CommittedFile(

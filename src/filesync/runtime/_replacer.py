@@ -62,6 +62,10 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error.
         self.ending = ending
 
 
+class _Lacking(Exception):  # noqa: N818 - an answer, not an error.
+    """The file refers to others that are not there."""
+
+
 class _NotNow(Exception):  # noqa: N818 - an answer, not an error.
     """A step cannot be done at the moment; it is not the file's fault."""
 
@@ -118,6 +122,8 @@ class Replacer:
             result = self._perform(plan, hashed, progress)
         except _NotNow as exc:
             return _plan.Failed(detail=str(exc), visible=progress.visible)
+        except _Lacking as exc:
+            return _plan.Missing(detail=str(exc))
         except OSError as exc:
             if progress.visible or exc.errno not in BAD_PLACES:
                 return _plan.Failed(detail=exc.strerror or str(exc), visible=progress.visible)
@@ -337,6 +343,8 @@ class Replacer:
             del data
             path = self._root.absolute(plan.target.name) + STAGED
             match self._daemon.check(path, plan.target.name):
+                case CheckFailed(why=why, missing=missing) if missing:
+                    raise _Lacking(f"{', '.join(missing)} ({why})")
                 case CheckFailed(why=why):
                     raise _Refused(Ending.INVALID, f"{why}; the old file stays")
                 case CheckUnavailable(why=why):
