@@ -18,9 +18,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from filesync import Settings
-from filesync.exceptions import TransportError
 from filesync_confluent_kafka._causes import text_of
-from filesync_confluent_kafka._config import admin_config, consumer_config
+from filesync_confluent_kafka._config import GUARD, admin_config, consumer_config
 from filesync_confluent_kafka._offsets import OffsetStore
 from filesync_kafka_common.options import group_of
 
@@ -108,7 +107,7 @@ def open_clients(settings: Settings, *, on_error: _OnError, on_admin_error: _OnE
             store=OffsetStore(asking, group_of(settings)),
         )
     except (KafkaException, ValueError, TypeError) as exc:
-        raise TransportError(f"confluent-kafka refuses the settings: {text_of(exc)}") from exc
+        raise GUARD.objection(settings, text_of(exc)) from exc
 
 
 def _close(consumer: Consumer) -> None:

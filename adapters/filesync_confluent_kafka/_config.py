@@ -18,6 +18,7 @@ from filesync_kafka_common.secrets import read_login, read_tls
 
 __all__ = [
     "DRIVER",
+    "GUARD",
     "Config",
     "admin_config",
     "consumer_config",
@@ -99,7 +100,7 @@ _REFUSED = {
     "test.mock.num.brokers": "it reads from a broker that is not there",
 }
 
-_GUARD = OptionGuard(driver=DRIVER, pinned=_PINNED, neutral=_NEUTRAL, refused=_REFUSED)
+GUARD = OptionGuard(driver=DRIVER, pinned=_PINNED, neutral=_NEUTRAL, refused=_REFUSED)
 
 #: What a guarantee of sending rests on, and which one.
 _PRODUCER_PINNED: dict[str, tuple[OptionValue, str]] = {
@@ -153,7 +154,7 @@ def consumer_config(settings: Settings) -> Config:
     kafka = settings.kafka
     config: Config = {**_DEFAULTS, "client.id": f"filesync-{settings.hostname}"}
     config.update(_options(kafka.options.get(DRIVER, {})))
-    config.update(_GUARD.pins)
+    config.update(GUARD.pins)
     config["bootstrap.servers"] = ",".join(kafka.servers)
     # The driver ends the whole process when this is empty.
     config["group.id"] = group_of(settings)
@@ -201,10 +202,10 @@ def producer_config(settings: Settings, timeout: float, reading: Config | None =
 
 
 def _options(options: Mapping[str, object]) -> Config:
-    taken = _GUARD.checked(options)
+    taken = GUARD.checked(options)
     for name in taken:
         if name.endswith("_cb"):
-            raise _GUARD.refusal(name, "a callback is no text")
+            raise GUARD.refusal(name, "a callback is no text")
     # Its own truth values are words.
     return {
         name: str(value).lower() if isinstance(value, bool) else value

@@ -7,6 +7,7 @@ refused rather than ignored.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from attrs import frozen
@@ -58,7 +59,21 @@ class OptionGuard:
 
     def refusal(self, name: str, why: str) -> TransportError:
         """Return the error for: option *name* cannot be set."""
-        return TransportError(f"kafka.options.{self.driver}: {name!r} cannot be set: {why}")
+        return TransportError(
+            f"kafka.options.{self.driver}: {name!r} cannot be set: {why}",
+            key=f"kafka.options.{self.driver}.{name}",
+        )
+
+    def objection(self, settings: Settings, told: str) -> TransportError:
+        """Return the error for: the driver refuses its configuration, and says what it *told*."""
+        given = settings.kafka.options.get(self.driver, {})
+        keys = {name: f"kafka.options.{self.driver}.{name}" for name in given}
+        keys |= {name: f"kafka.{setting}" for name, setting in self.neutral.items()}
+        named = [key for name, key in keys.items() if _names(told, name)]
+        problem = f"{self.driver} refuses the settings: {told}"
+        if not named:
+            return TransportError(problem)
+        return TransportError(f"{named[0]}: {problem}", key=named[0])
 
     def _check(self, name: str) -> None:
         if name in self.pinned:
@@ -68,6 +83,10 @@ class OptionGuard:
             raise self.refusal(name, f"use kafka.{self.neutral[name]}")
         if name in self.refused:
             raise self.refusal(name, self.refused[name])
+
+
+def _names(told: str, name: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(name)}(?![\w]|\.\w)", told) is not None
 
 
 def group_of(settings: Settings) -> str:

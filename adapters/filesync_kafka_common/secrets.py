@@ -68,7 +68,7 @@ def read_tls(settings: Settings) -> TlsFiles:
         (kafka.key_file, "key-file"),
     ):
         if path is not None and not _read(path, setting).strip():
-            raise TransportError(f"kafka.{setting}: {path} is empty")
+            raise TransportError(f"kafka.{setting}: {path} is empty", key=f"kafka.{setting}")
     password = kafka.key_password_file
     return TlsFiles(
         ca=kafka.ca_file,
@@ -108,11 +108,13 @@ def read_secret(path: str, setting: str) -> str:
     """
     content = _read(path, setting).removesuffix(b"\n").removesuffix(b"\r")
     if not content:
-        raise TransportError(f"kafka.{setting}: {path} is empty")
+        raise TransportError(f"kafka.{setting}: {path} is empty", key=f"kafka.{setting}")
     try:
         return content.decode()
     except UnicodeDecodeError as exc:
-        raise TransportError(f"kafka.{setting}: {path} is not UTF-8 text") from exc
+        raise TransportError(
+            f"kafka.{setting}: {path} is not UTF-8 text", key=f"kafka.{setting}"
+        ) from exc
 
 
 def fingerprint(settings: Settings) -> bytes:
@@ -142,4 +144,6 @@ def _read(path: str, setting: str) -> bytes:
         with open(path, "rb") as file:
             return file.read(_MOST)
     except OSError as exc:
-        raise TransportError(f"kafka.{setting}: cannot read {path}: {exc.strerror}") from exc
+        raise TransportError(
+            f"kafka.{setting}: cannot read {path}: {exc.strerror}", key=f"kafka.{setting}"
+        ) from exc

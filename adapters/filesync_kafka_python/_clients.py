@@ -14,10 +14,11 @@ from typing import Any
 from attrs import frozen
 from kafka import KafkaConsumer, errors
 
+from filesync import Settings
 from filesync.exceptions import TransportError
 from filesync_kafka_python._asking import Admin
 from filesync_kafka_python._causes import text_of
-from filesync_kafka_python._config import Config, admin_config
+from filesync_kafka_python._config import GUARD, Config, admin_config
 from filesync_kafka_python._worker import Worker
 
 __all__ = ["Clients", "forbid_creation", "open_clients"]
@@ -55,9 +56,9 @@ class Clients:
             self.consumer.close(autocommit=False, timeout_ms=0)
 
 
-def open_clients(config: Config) -> Clients:
+def open_clients(settings: Settings, config: Config) -> Clients:
     """
-    Open clients with *config*, that of the reading one.
+    Open clients with *config*, that of the reading one, which was made of *settings*.
 
     Raises:
         TransportError: The driver does not want it.
@@ -65,7 +66,7 @@ def open_clients(config: Config) -> Clients:
     try:
         consumer = KafkaConsumer(**config)
     except (errors.KafkaError, ValueError, TypeError, AssertionError) as exc:
-        raise TransportError(f"kafka-python refuses the settings: {text_of(exc)}") from exc
+        raise GUARD.objection(settings, text_of(exc)) from exc
     forbid_creation(getattr(consumer, "_cluster", None))
     return Clients(
         consumer=consumer,

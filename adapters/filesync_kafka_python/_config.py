@@ -27,6 +27,7 @@ from filesync_kafka_common.secrets import TlsFiles, read_login, read_tls
 
 __all__ = [
     "DRIVER",
+    "GUARD",
     "Config",
     "admin_config",
     "check_packages",
@@ -99,7 +100,7 @@ _REFUSED = {
     "metric_reporters": "it loads foreign code",
 }
 
-_GUARD = OptionGuard(driver=DRIVER, pinned=_PINNED, neutral=_NEUTRAL, refused=_REFUSED)
+GUARD = OptionGuard(driver=DRIVER, pinned=_PINNED, neutral=_NEUTRAL, refused=_REFUSED)
 
 #: What a guarantee of sending rests on, and which one.
 _PRODUCER_PINNED: dict[str, tuple[OptionValue, str]] = {
@@ -174,10 +175,10 @@ def consumer_config(settings: Settings) -> Config:
     """
     kafka = settings.kafka
     config: Config = {**_DEFAULTS, "client_id": client_id_of(settings)}
-    options = _GUARD.checked(kafka.options.get(DRIVER, {}))
+    options = GUARD.checked(kafka.options.get(DRIVER, {}))
     config.update({name: each for name, each in options.items() if name not in _PRODUCER_ONLY})
     config["api_version"] = _api_version(config["api_version"])
-    config.update(_GUARD.pins)
+    config.update(GUARD.pins)
     config["bootstrap_servers"] = list(kafka.servers)
     # With a group it reads nothing where the right on the group is missing.
     config["group_id"] = None
@@ -255,7 +256,7 @@ def _api_version(value: object) -> tuple[int, ...]:
     except ValueError:
         version = ()
     if not 2 <= len(version) <= 3:
-        raise _GUARD.refusal("api_version", f"{value!r} is no version, such as '3.0'")
+        raise GUARD.refusal("api_version", f"{value!r} is no version, such as '3.0'")
     return version
 
 
@@ -269,7 +270,8 @@ def _tls(files: TlsFiles) -> ssl.SSLContext:
             context.load_verify_locations(files.ca)
         except (ssl.SSLError, ValueError) as exc:
             raise TransportError(
-                f"kafka.ca-file: {files.ca} holds no certificate in PEM: {exc}"
+                f"kafka.ca-file: {files.ca} holds no certificate in PEM: {exc}",
+                key="kafka.ca-file",
             ) from exc
     if files.cert is not None:
         try:
@@ -278,6 +280,7 @@ def _tls(files: TlsFiles) -> ssl.SSLContext:
         except (ssl.SSLError, ValueError) as exc:
             raise TransportError(
                 f"kafka.cert-file, key-file: {files.cert} and {files.key or 'itself'} are no "
-                f"certificate and its key in PEM, or kafka.key-password-file is wrong: {exc}"
+                f"certificate and its key in PEM, or kafka.key-password-file is wrong: {exc}",
+                key="kafka.cert-file",
             ) from exc
     return context

@@ -208,7 +208,7 @@ class KafkaPythonTransport:
     def _open(self) -> Clients:
         config = consumer_config(self._settings)
         self._gossip.listen(config["client_id"], admin_config(config)["client_id"])
-        clients = open_clients(config)
+        clients = open_clients(self._settings, config)
         self._renewal.opened()
         return clients
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+from filesync._wording import shown, suggestion
 from filesync.exceptions import DriverMissingError, TransportError
 
-__all__ = ["load_adapter"]
+__all__ = ["load_adapter", "not_installed"]
 
 
 def load_adapter(what: str, driver: str | None) -> Any:
@@ -28,8 +30,10 @@ def load_adapter(what: str, driver: str | None) -> Any:
 
     found = {point.name: point for point in entry_points(group=f"filesync.{what}s")}
     if driver is not None and driver not in found:
-        names = ", ".join(sorted(found)) or "none"
-        raise TransportError(f"no {what} is called {driver!r}; installed: {names}")
+        noun = "driver" if what == "transport" else f"{what}'s driver"
+        raise TransportError(
+            f"filesync.driver: {not_installed(noun, driver, found)}", key="filesync.driver"
+        )
     missing: list[tuple[str, ModuleNotFoundError]] = []
     for name in [driver] if driver is not None else sorted(found):
         point = found[name]
@@ -47,3 +51,11 @@ def load_adapter(what: str, driver: str | None) -> Any:
     raise DriverMissingError(
         f"{name!r} needs the Python package {cause.name!r}: pip install 'kafka-filesync[{name}]'"
     ) from cause
+
+
+def not_installed(noun: str, name: str, found: Collection[str]) -> str:
+    """Return the complaint that no *noun* has that *name*, and which are *found*."""
+    complaint = f"no {noun} is called {shown(name)}"
+    installed = f"installed: {', '.join(sorted(found)) or 'none'}"
+    hint = suggestion(name, found)
+    return f"{complaint}; {hint} {installed}" if hint else f"{complaint}; {installed}"

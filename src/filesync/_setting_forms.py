@@ -186,15 +186,32 @@ def _option(name: str, tree: Tree) -> object:
 def plain(tree: Tree) -> Any:
     """Return *tree* as Python values: str, int, float, bool, list, dict."""
     if isinstance(tree, Branch):
+        _refuse_placeholder(tree)
         return {name: plain(twig.value) for name, twig in tree.twigs.items()}
     if isinstance(tree, Items):
         return [plain(item) for item in tree.items]
     return _scalar(_leaf(tree, "text, a number, true or false"))
 
 
+def _refuse_placeholder(branch: Branch) -> None:
+    """Refuse what stands in braces without quotes, which is a section with an empty value."""
+    for name, twig in branch.twigs.items():
+        nothing = Leaf(place=twig.value.place, shape=Shape.NOTHING, text="")
+        if len(branch.twigs) == 1 and twig.value == nothing:
+            written = shown(f"{{{name}}}")
+            raise branch.place.error(
+                f"a placeholder needs quotes: write {written}, with the quotes; or add a value"
+            )
+
+
 def _scalar(leaf: Leaf) -> str | int | float | bool:
     if leaf.shape is Shape.FLAG:
         return flag(leaf)
+    if leaf.shape is Shape.DISPUTED:
+        raise leaf.place.error(
+            f"{shown(leaf.text)} is text to one YAML and a number to another: "
+            "write it with quotes, or as a plain decimal number"
+        )
     if leaf.shape is Shape.WHOLE:
         if _SIGNED.fullmatch(leaf.text) is None:
             raise _wrong(leaf, "a decimal number, or in quotes")

@@ -34,17 +34,18 @@ from filesync._values import frozen
 from filesync._yaml import Branch, Items, Place, Tree, parse
 from filesync.exceptions import SettingValueError
 
-__all__ = ["KEYS", "RULE", "TABLE", "Key", "daemon", "files", "read_settings"]
+__all__ = ["KEYS", "RULE", "TABLE", "TOP", "Key", "daemon", "files", "read_settings"]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=enum.Enum)
 
-_TOP = ("hostname", "kafka", "filesync")
+#: The top-level keys that are ours.
+TOP = ("hostname", "kafka", "filesync")
 
 
 def read_settings(text: str, *, source: str, default_hostname: str) -> Settings:
     """Do what `filesync.read_settings` promises."""
-    top = parse(text, source=source, wanted=_TOP)
+    top = parse(text, source=source, wanted=TOP)
     found = {owner: _Fields(place=top.place) for owner in (Settings, *_PARTS.values())}
     _walk(top, "", found)
     fields = found[Settings]

@@ -38,6 +38,7 @@ __all__ = [
     "Tree",
     "Twig",
     "parse",
+    "top_level",
 ]
 
 #: A settings file that is longer is none: 1 Mi characters.
@@ -54,6 +55,10 @@ _TEXT = f"{_PREFIX}str"
 _MERGE = f"{_PREFIX}merge"
 _ALIAS = "alias"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+#: A number of YAML 1.2, which many editors speak; PyYAML's 1.1 takes some of them for text.
+_NUMBER_12 = re.compile(
+    r"0o[0-7]+|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII
+)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -65,6 +70,8 @@ class Shape(enum.Enum):
     REAL = "float"
     FLAG = "bool"
     NOTHING = "null"
+    #: Text to YAML 1.1, a number to YAML 1.2: ``0815``, ``1e3``, ``0o17``.
+    DISPUTED = "number or text"
 
 
 @frozen(kw_only=True)
@@ -170,6 +177,14 @@ def parse(text: str, *, source: str, wanted: Collection[str]) -> Branch:
     return _branch(root, top.at(_line(root)), wanted)
 
 
+def top_level(text: str, *, source: str) -> dict[str, int]:
+    """Return the line of every top-level key of a document that `parse` takes, if it is text."""
+    root = _compose(text, Place(source=source))
+    pairs = root.value if isinstance(root, yaml.MappingNode) else ()
+    keys = (key for key, _ in pairs if isinstance(key, yaml.ScalarNode) and key.tag == _TEXT)
+    return {key.value: _line(key) for key in keys}
+
+
 class _Composer(yaml.SafeLoader):
     """Composes nodes to a bounded depth, and leaves aliases visible."""
 
@@ -187,9 +202,18 @@ class _Composer(yaml.SafeLoader):
             raise place.error(f"nested too deep: at most {MAX_DEPTH} levels")
         node = super().compose_node(parent, index)
         self.depth -= 1
+        if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and node is not None:
+            node.tag = _resolved(node)
         if alias:
             return yaml.ScalarNode(_ALIAS, event.anchor, event.start_mark, event.end_mark)
         return node
+
+
+def _resolved(node: yaml.Node) -> str:
+    """Return the tag of a scalar that is written without quotes and without a tag."""
+    tag: str = node.tag
+    disputed = tag == _TEXT and _NUMBER_12.fullmatch(node.value)
+    return _PREFIX + Shape.DISPUTED.value if disputed else tag
 
 
 def _compose(text: str, top: Place) -> yaml.Node | None:

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from filesync._lookup import not_installed
 from filesync._model import ChangedFile
 from filesync._values import frozen
 
@@ -175,7 +176,6 @@ def open_daemon(adapter: str, options: Mapping[str, Any], *, files_dir: str) -> 
 
     found = {point.name: point for point in entry_points(group="filesync.daemons")}
     if adapter not in found:
-        names = ", ".join(sorted(found)) or "none"
-        raise LookupError(f"no daemon adapter is called {adapter!r}; installed: {names}")
+        raise LookupError(not_installed("daemon adapter", adapter, found))
     daemon: Daemon = found[adapter].load()(options, files_dir=files_dir)
     return daemon

@@ -61,6 +61,7 @@ class SettingsError(FileSyncError):
         line: Line of the offending key or value, from 1; None when no single
             line is at fault.
         key: Dotted path of the key, such as ``kafka.server``; may be empty.
+        problem: The message without all these.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class SettingsError(FileSyncError):
         self.source = source
         self.line = line
         self.key = key
+        self.problem = problem
 
 
 class SettingValueError(FileSyncError, ValueError):
@@ -110,11 +112,14 @@ class TransportError(FileSyncError):
 
     Attributes:
         retriable: Whether a later attempt, without a change, may succeed.
+        key: Dotted path of the setting at fault, which the message names too;
+            may be empty.
     """
 
-    def __init__(self, problem: str, *, retriable: bool = False) -> None:
+    def __init__(self, problem: str, *, retriable: bool = False, key: str = "") -> None:
         super().__init__(problem)
         self.retriable = retriable
+        self.key = key
 
 
 class DriverMissingError(TransportError):

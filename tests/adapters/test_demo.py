@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +33,7 @@ def test_the_demo_shows_what_it_says(driver: str) -> None:
 
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     told = [line.strip() for line in done.stdout.splitlines()]
+    assert "Its files-dir holds a resolver.yaml, with which the daemon runs." in told
     assert f"driver: {driver}" in told
     for said in (
         "-> block.rpz from resolver-files[1]@0: committed",
@@ -42,6 +45,37 @@ def test_the_demo_shows_what_it_says(driver: str) -> None:
         assert said in told
     assert any("resolver.yaml: receivers would refuse it" in line for line in told)
     assert any("invalid: resolver.yaml, line 2" in line for line in told)
+
+
+def test_a_driver_that_is_missing_is_told_first() -> None:
+    """Status 2 and one line, before anything is shown."""
+    code = "import sys; sys.modules['kafka'] = None; from filesync.__main__ import main; "
+    code += "sys.exit(main(['demo', '--driver', 'kafka-python']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(": pip install 'kafka-filesync[kafka-python]'\n")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_can_be_stopped(tmp_path: Path, number: signal.Signals) -> None:
+    """One line, and the status of a program that a signal ended; it leaves nothing behind."""
+    command = [sys.executable, "-m", "filesync", "demo"]
+    pipe, environment = subprocess.PIPE, {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            while not process.stdout.readline().startswith("1. A block list"):
+                assert process.poll() is None
+            process.send_signal(number)
+            _, told = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert (process.returncode, told) == (128 + number, "filesync: stopped\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

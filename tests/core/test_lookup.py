@@ -12,6 +12,7 @@ import pytest
 
 from filesync.daemon import open_daemon
 from filesync.exceptions import DriverMissingError, FileSyncError, TransportError
+from filesync.producer import open_producer
 from filesync.transport import open_transport
 
 #: Writes a module and tells the group, and the name, under which it is an adapter.
@@ -83,18 +84,28 @@ def test_an_unknown_driver_is_told_with_those_that_are_there(install: Install) -
     install(TRANSPORTS, "one", "raise AssertionError('imported')")
     install(DAEMONS, "three", WORKS)
     with pytest.raises(
-        TransportError, match=r"^no transport is called 'tow'; installed: one, two$"
+        TransportError,
+        match=r"^filesync\.driver: no driver is called 'tow'; did you mean two\? "
+        r"installed: one, two$",
     ) as caught:
         open_transport("tow", None)
     assert not isinstance(caught.value, DriverMissingError)
     assert not caught.value.retriable
+    assert caught.value.key == "filesync.driver"
 
 
 @pytest.mark.usefixtures("install")
 def test_an_unknown_driver_among_none() -> None:
     """Where no adapter is installed, that is said."""
-    with pytest.raises(TransportError, match=r"^no transport is called 'one'; installed: none$"):
+    with pytest.raises(TransportError, match=r": no driver is called 'one'; installed: none$"):
         open_transport("one", None)
+
+
+def test_an_unknown_driver_of_a_producer_is_told(install: Install) -> None:
+    """What can only read is none to send with."""
+    install(TRANSPORTS, "one", WORKS)
+    with pytest.raises(TransportError, match="no producer's driver is called 'one'; installed: no"):
+        open_producer("one", None, timeout=1)
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,7 @@ def test_an_empty_section_is_all_defaults(text: str) -> None:
         ("filesync.daemon", "{adapter: knot}", "daemon", DaemonSettings(adapter="knot")),
         (
             "filesync.daemon",
-            "{a: [1, 1_000, -2.5, [no, {b: c}]], d: {e: 1e3}}",
+            "{a: [1, 1_000, -2.5, [no, {b: c}]], d: {e: '1e3'}}",
             "daemon.options",
             {"a": [1, 1000, -2.5, [False, {"b": "c"}]], "d": {"e": "1e3"}},
         ),

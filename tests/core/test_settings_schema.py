@@ -225,6 +225,20 @@ def test_what_a_schema_cannot_say(case: Unsaid) -> None:
     assert violations(case.text) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        each.text
+        for each in UNSAID["whether text without quotes is a number to YAML 1.2"]
+        if "options" not in each.text
+    ],
+)
+def test_what_is_a_number_to_an_editor_needs_quotes(text: str) -> None:
+    """An editor whose YAML is 1.2 complains about nothing that works."""
+    assert violations(text, Yaml12)
+    assert refusal(text) is not None
+
+
 SASL = {
     "security-protocol": "sasl_ssl",
     "sasl-mechanism": "plain",

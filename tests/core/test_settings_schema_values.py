@@ -49,7 +49,7 @@ WORDS = st.sampled_from(
         *PLACES,
         *["plaintext", "SSL", "Sasl_ssl", "sasl-ssl", "PLAIN", "scram-sha-256", "SCRAM-SHA512"],
         *["pla\u0131n", "earliest", "Latest", "data", "config", "hostname", "zone-id", "debug"],
-        *["warn", "INFO", "true", "yes", "ON", "null"],
+        *["warn", "INFO", "true", "yes", "ON", "null", "0815", "1e3", "0o17", "-08", ".5E1"],
     ]
 )
 

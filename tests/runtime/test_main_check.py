@@ -103,18 +103,102 @@ def test_a_daemon_that_cannot_be_set_up_is_told(
     place.path.write_text(place.path.read_text().replace("renew:", "renwe:"))
     status, _, err = check(place, capsys)
     assert status == 2
-    assert f"filesync: {place.path}: filesync.daemon: " in err
+    assert f"filesync: {place.path}, line 9: filesync.daemon: " in err
     assert "unknown option 'renwe'; did you mean renew?" in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{adapter: comand}", "filesync.daemon.adapter: no daemon adapter is called 'comand'; did"),
+        ("{reload: now}", "filesync.daemon.reload: must be a list of texts"),
+        ("{check: [test, {path}]}", "filesync.daemon.check: a placeholder needs quotes: write '{p"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_daemon_is_told_with_the_line_of_what_is_wrong(
+    place: Place, capsys: pytest.CaptureFixture[str], command: str, written: str, said: str
+) -> None:
+    """Found when it is set up, and told as what is found by reading."""
+    text = place.path.read_text()
+    place.path.write_text(f"{text[: text.index('  daemon:')]}  daemon: {written}\n")
+    assert main([command, *(["-c"] if command == "run" else []), str(place.path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"filesync: {place.path}, line 9: {said}")
 
 
 def test_an_unknown_driver_is_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """A typo is told with what there is."""
     place.write(driver="smaple")
+    status, out, err = check(place, capsys)
+    assert (status, out) == (2, "")
+    assert err.startswith(
+        f"filesync: {place.path}, line 7: filesync.driver: no driver is called 'smaple'; "
+        "did you mean sample? installed: "
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("file-owner", "no-such-user"), ("file-group", "no-such-group")],
+)
+def test_an_unknown_owner_is_told(
+    place: Place, capsys: pytest.CaptureFixture[str], key: str, said: str
+) -> None:
+    """Every file would wait for it."""
+    place.write(more=f"  {key}: {said}\n")
+    status, out, err = check(place, capsys)
+    assert (status, out) == (2, "")
+    assert err == (
+        f"filesync: {place.path}, line 10: filesync.{key}: {said!r} is not known on this host\n"
+    )
+
+
+def test_a_driver_that_refuses_its_configuration_is_told(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a start would tell it, and nothing is said to be valid."""
+    place.write(driver="refusing")
+    assert check(place, capsys) == (2, "", "filesync: ca-file is no certificate\n")
+
+
+def test_options_for_no_driver_are_warned_of(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They have no effect; those for a driver that is not installed may stand there."""
+    text = place.path.read_text()
+    options = "  options: {confluent: {a: 1}, kafka-python: {}, sample: {}}\n"
+    place.path.write_text(text.replace("filesync:\n", f"{options}filesync:\n"))
+    status, out, err = check(place, capsys)
+    assert (status, out.partition("\n")[0]) == (0, f"{place.path}: the settings are valid")
+    assert err == (
+        f"filesync: warning: {place.path}, line 6: kafka.options.confluent: "
+        "no driver has that name; did you mean confluent-kafka?\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_section_that_is_misspelt_is_warned_of(
+    place: Place, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """Without it nothing is received, though all that is there is right."""
+    place.path.write_text(place.path.read_text().replace("kafka:\n", "kakfa:\n"))
+    status = main([command, *(["-c"] if command == "run" else []), str(place.path)])
+    out, err = capsys.readouterr()
+    assert (
+        f"warning: {place.path}, line 2: kakfa: not a key of filesync; did you mean kafka?" in err
+    )
+    assert "there is no section kafka" in out + err
+    assert status == (0 if command == "run" else 2)  # Its files-dir is another one.
+
+
+def test_keys_of_others_are_not_warned_of(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not even one that is like ours, if ours is there."""
+    place.write(more="kafka-ui: 1\nnetwork: {}\n")
     status, _, err = check(place, capsys)
-    assert status == 2
-    assert "no transport is called 'smaple'; installed: " in err
-    assert "sample" in err
+    assert (status, err) == (0, "")
 
 
 @pytest.mark.parametrize("command", ["check", "run"])

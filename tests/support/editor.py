@@ -134,6 +134,22 @@ UNSAID = {
         )
         for number in ["0x10", "010", "+1", "1:30", "1.0", "10_00"]
     ],
+    "whether text without quotes is a number to YAML 1.2": [
+        Unsaid(
+            text,
+            r"must be text: write|is text to one YAML|a key must be text",
+            r"(?<![\w'\".])(?:0o[0-7]+|[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)(?![\w'\"])",
+        )
+        for text in [
+            "filesync: {routing: {by: zone-id, zone-id: 0815}}",
+            "hostname: 089",
+            "hostname: 12e3",
+            "kafka: {topic: 1e3}",
+            "kafka: {topic: 0o17}",
+            "kafka: {options: {kafka-python: {a: 1e3}}}",
+            "filesync: {daemon: {check: [test, 1e3]}}",
+        ]
+    ],
     "how an unquoted mode is written": [
         Unsaid("filesync: {file-mode: 640}", "must be permission bits", r"file-mode: [0-9]"),
         Unsaid("filesync: {file-mode: 0666}", "let everybody write", r"file-mode: [0-9]"),
@@ -176,5 +192,6 @@ def agree(text: str) -> None:
     complaint, found = refusal(text), violations(text)
     if complaint is None:
         assert not found, found
+        assert not violations(text, Yaml12)
     elif not found:
         assert unsaid(text, complaint), complaint

@@ -70,8 +70,7 @@ def _may_skip(environment: str, reason: str) -> bool:
     if environment in _PROMISES_ALL or not reason.startswith(_NOT_PROMISED):
         return False
     return all(
-        environment.startswith(names) or not what.search(reason)
-        for what, names in _LACKING.items()
+        environment.startswith(names) or not what.search(reason) for what, names in _LACKING.items()
     )
 
 

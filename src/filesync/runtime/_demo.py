@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from filesync._lookup import load_adapter
 from filesync._model import Claims
 from filesync._outcomes import ActionEnded, CaughtUp, Ending, Outcome, TransferEnded
 from filesync._sending import Parting
@@ -69,7 +70,7 @@ kafka:
 _OPTIONS = {"kafka-python": '  options: {kafka-python: {api_version: "2.3"}}\n'}
 
 
-def run_demo(driver: str = "confluent-kafka", show: Callable[[str], None] = print) -> int:
+def run_demo(driver: str = "confluent-kafka", show: Callable[[str], object] = print) -> int:
     """
     Show filesync at work with *driver*; return the exit status, 0 when all went as told.
 
@@ -77,11 +78,13 @@ def run_demo(driver: str = "confluent-kafka", show: Callable[[str], None] = prin
         DriverMissingError: confluent-kafka, which carries the broker, is
             missing, or *driver* is.
     """
+    for half in ("transport", "producer"):
+        load_adapter(half, driver)
     with tempfile.TemporaryDirectory(prefix="filesync-demo-") as folder, _start_broker() as broker:
         return _Demo(folder, broker, driver, show).run()
 
 
-def run_broker(tell: Callable[[str], None], wait: Callable[[], object]) -> None:
+def run_broker(tell: Callable[[str], object], wait: Callable[[], object]) -> None:
     """
     Run the broker, with the topic that settings have by default, until *wait* returns.
 
@@ -138,7 +141,7 @@ class _Shuffler:
 
 class _Demo:
     def __init__(
-        self, folder: str, broker: EmbeddedBroker, driver: str, show: Callable[[str], None]
+        self, folder: str, broker: EmbeddedBroker, driver: str, show: Callable[[str], object]
     ) -> None:
         self._broker = broker
         self._sent_from = os.path.join(folder, "sender")
@@ -164,6 +167,7 @@ class _Demo:
         self._broker.create_topic(_TOPIC)
         show("A Kafka broker runs inside this process. The receiver has these settings:\n")
         show("".join(f"    {line}\n" for line in self._settings.splitlines()))
+        show("Its files-dir holds a resolver.yaml, with which the daemon runs.")
         settings = read_settings(self._settings, source="demo", default_hostname=_HOST)
         receiver = Receiver(settings, tell=self._outcomes.put)
         producer = open_producer(settings.driver, settings, timeout=_PATIENCE)

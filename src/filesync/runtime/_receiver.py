@@ -177,6 +177,12 @@ def _open_daemon(settings: Settings) -> Daemon:
         return open_daemon(
             settings.daemon.adapter, settings.daemon.options, files_dir=settings.kafka.files_dir
         )
-    except (LookupError, ValueError) as exc:
+    except LookupError as exc:
         message = str(exc.args[0]) if exc.args else str(exc)
-        raise SettingsError(message, source=settings.source, key="filesync.daemon") from exc
+        raise SettingsError(message, source=settings.source, key="filesync.daemon.adapter") from exc
+    except ValueError as exc:
+        option, _, problem = str(exc).partition(": ")
+        key = "filesync.daemon"
+        if option not in settings.daemon.options:
+            raise SettingsError(str(exc), source=settings.source, key=key) from exc
+        raise SettingsError(problem, source=settings.source, key=f"{key}.{option}") from exc
