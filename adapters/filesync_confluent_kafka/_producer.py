@@ -26,7 +26,13 @@ from filesync.transport import Health
 from filesync_confluent_kafka._asking import AdminAsker
 from filesync_confluent_kafka._causes import refusal, suspicion, text_of
 from filesync_confluent_kafka._clients import LOGGER, DriverLog, weakly
-from filesync_confluent_kafka._config import Config, admin_config, consumer_config, producer_config
+from filesync_confluent_kafka._config import (
+    GUARD,
+    Config,
+    admin_config,
+    consumer_config,
+    producer_config,
+)
 from filesync_kafka_common.causes import Cause, unacknowledged
 from filesync_kafka_common.discovery import Discovery
 from filesync_kafka_common.mailbag import Mailbag
@@ -58,7 +64,7 @@ class ConfluentKafkaProducer:
         self._servers = ", ".join(settings.kafka.servers)
         self._timeout = timeout
         self._weather = Weather(self._servers)
-        self._bag = Mailbag(timeout + _GRACE)
+        self._bag = Mailbag(timeout, grace=_GRACE)
         self._driver: Any = None
         self._config: Config = {}
         self._discovery: Discovery | None = None
@@ -80,7 +86,7 @@ class ConfluentKafkaProducer:
             self._driver = self._open()
             admin = AdminClient(asking, logger=DriverLog())
         except (KafkaException, ValueError, TypeError) as exc:
-            raise TransportError(f"confluent-kafka refuses the settings: {text_of(exc)}") from exc
+            raise GUARD.objection(self._settings, text_of(exc)) from exc
         self._discovery = Discovery(
             AdminAsker(
                 admin, self._topic, servers=self._servers, weather=self._weather, right="WRITE"
@@ -107,7 +113,7 @@ class ConfluentKafkaProducer:
                 on_delivery=partial(self._delivered, record.ticket),
             )
         except KafkaException as exc:
-            self._bag.failed(record.ticket, str(self._cause(exc.args[0])))
+            self._failed(record.ticket, exc.args[0])
         except BufferError:
             self._bag.failed(record.ticket, "the driver's queue is full: raise its bounds")
 
@@ -116,15 +122,17 @@ class ConfluentKafkaProducer:
         discovery = self._usable()
         deadline = time.monotonic() + timeout
         while True:
-            self._bag.heed(discovery.step())
+            if self._bag.heed(discovery.step()):
+                self._forget()  # Another topic must not get what was meant for this one.
             left = deadline - time.monotonic()
             patience = discovery.patience(left)
             if self._driver is not None:
                 self._serve(patience)
                 patience = 0.0
             if self._bag.overdue:
-                self._bag.give_up(str(unacknowledged(self._timeout, self._weather.health.cause)))
-                self._driver = None
+                late = unacknowledged(self._timeout, self._weather.health.cause)
+                self._bag.give_up(str(late), silence=True)
+                self._forget()
             delivered = self._bag.take(patience)
             if delivered or left <= 0:
                 return delivered
@@ -137,10 +145,21 @@ class ConfluentKafkaProducer:
         """End within *timeout* seconds; what is not acknowledged is given up. Twice is fine."""
         self._closed = True
         self._weather.trouble(Layer.CONNECTION, Cause("closed"))
-        driver, self._driver = self._driver, None
         if self._discovery is not None:
             self._discovery.stop()
             self._discovery = None
+        self._forget(timeout)
+
+    def _usable(self) -> Discovery:
+        if self._closed:
+            raise TransportError("the producer is closed")
+        if self._discovery is None:
+            raise TransportError("the producer was not started")
+        return self._discovery
+
+    def _forget(self, timeout: float = 0.0) -> None:
+        """End the sending client, within *timeout* seconds: what it has not sent is not sent."""
+        driver, self._driver = self._driver, None
         if driver is None:
             return
         with contextlib.suppress(KafkaException):
@@ -151,13 +170,6 @@ class ConfluentKafkaProducer:
         closer = threading.Thread(target=holder.clear, name="filesync-confluent-close", daemon=True)
         closer.start()
         closer.join(timeout)
-
-    def _usable(self) -> Discovery:
-        if self._closed:
-            raise TransportError("the producer is closed")
-        if self._discovery is None:
-            raise TransportError("the producer was not started")
-        return self._discovery
 
     def _serve(self, timeout: float) -> None:
         """Let the driver tell what it has to."""
@@ -179,7 +191,10 @@ class ConfluentKafkaProducer:
             source = TopicPartition(self._topic, -1 if partition is None else partition)
             self._bag.acknowledged(ticket, source, -1 if offset is None else offset)
         else:
-            self._bag.failed(ticket, str(self._cause(error)))
+            self._failed(ticket, error)
+
+    def _failed(self, ticket: int, error: KafkaError) -> None:
+        self._bag.failed(ticket, str(self._cause(error)), silence=error.name() in _OVERDUE)
 
     def _cause(self, error: KafkaError) -> Cause:
         if error.name() in _OVERDUE:

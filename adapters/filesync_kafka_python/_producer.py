@@ -2,9 +2,10 @@
 The producer: a sending client that works in a thread of its own, and an admin client beside it.
 
 Theory. Handing over a record may block, so a thread does it. And when the time
-of one record is over, the driver sends nothing any more and never tells of the
-others (it keeps the order of an idempotent producer): all that is under way is
-given up then, and another client sends what comes next.
+of one record is over, or the broker refuses one, the driver sends nothing any
+more and never tells of the others (it keeps the order of an idempotent
+producer): all that is under way is given up then, and another client sends
+what comes next. It is not sent again: the log may have it.
 """
 
 from __future__ import annotations
@@ -53,12 +54,23 @@ _GRACE = 1.0
 
 @define(eq=False)
 class _Sender:
-    """A sending client, made by the thread that uses it; *broken* says why it sends no more."""
+    """
+    A sending client, made by the thread that uses it.
+
+    Attributes:
+        config: Its arguments.
+        worker: Has the thread.
+        driver: The client, once it was needed.
+        broken: Why it sends no more; empty while it does.
+        silent: Whether that is because nothing was heard.
+        closed: Whether it must send no more.
+    """
 
     config: Config
     worker: Worker
     driver: Any = None
     broken: str = ""
+    silent: bool = False
     closed: bool = False
 
     def open(self) -> Any:
@@ -105,12 +117,13 @@ class KafkaPythonProducer:
         self._timeout = timeout
         self._weather = Weather(self._servers)
         self._gossip = Gossip(settings, self._weather)
-        self._bag = Mailbag(timeout + _GRACE)
+        self._bag = Mailbag(timeout, grace=_GRACE)
         self._config: Config = {}
         self._sender: _Sender | None = None
         self._admin: Admin | None = None
         self._asking: Worker | None = None
         self._discovery: Discovery | None = None
+        self._breaking = threading.Lock()
         self._closed = False
 
     def start(self) -> None:
@@ -145,6 +158,8 @@ class KafkaPythonProducer:
     def send(self, record: Outgoing) -> None:
         """Take *record*, without waiting."""
         sender, _ = self._usable()
+        if self._is_broken(sender):
+            sender = self._replace(sender)
         self._bag.put(record.ticket)
         sender.worker.start(lambda: self._hand_over(sender, record))
 
@@ -155,12 +170,9 @@ class KafkaPythonProducer:
             sender, discovery = self._usable()
             if self._gossip.heed():
                 discovery.hurry()
-            self._bag.heed(discovery.step())
-            if sender.broken or self._bag.overdue:
-                late = unacknowledged(self._timeout, self._weather.health.cause)
-                self._bag.give_up(sender.broken or str(late))
-                self._sender = self._make_sender()
-                sender.close(0)
+            lost = self._bag.heed(discovery.step())
+            if lost or self._is_broken(sender) or self._bag.overdue:
+                self._replace(sender)
             left = deadline - time.monotonic()
             delivered = self._bag.take(discovery.patience(left))
             if delivered or left <= 0:
@@ -196,6 +208,18 @@ class KafkaPythonProducer:
             raise TransportError("the producer was not started")
         return self._sender, self._discovery
 
+    def _is_broken(self, sender: _Sender) -> bool:
+        with self._breaking:
+            return sender.broken != ""
+
+    def _replace(self, sender: _Sender) -> _Sender:
+        """Give up what *sender* has, and return another one."""
+        late = unacknowledged(self._timeout, self._weather.health.cause)
+        self._bag.give_up(sender.broken or str(late), silence=sender.silent or not sender.broken)
+        self._sender = self._make_sender()
+        sender.close(0)
+        return self._sender
+
     def _make_sender(self) -> _Sender:
         return _Sender(self._config, Worker("filesync-kafka-producer"))
 
@@ -211,6 +235,8 @@ class KafkaPythonProducer:
                 if time.monotonic() < until:
                     continue
                 self._failed(sender, record.ticket, exc)
+            except errors.MessageSizeTooLargeError as exc:  # By itself: no broker was asked.
+                self._bag.failed(record.ticket, str(self._refusal(exc)))
             except Exception as exc:  # noqa: BLE001 - whatever it is, the record is not sent.
                 self._failed(sender, record.ticket, exc)
             else:
@@ -222,11 +248,20 @@ class KafkaPythonProducer:
         self._bag.acknowledged(ticket, TopicPartition(self._topic, told.partition), told.offset)
 
     def _failed(self, sender: _Sender, ticket: int, problem: BaseException) -> None:
-        if is_silence(problem) or isinstance(problem, errors.KafkaTimeoutError):
-            cause = unacknowledged(self._timeout, self._weather.health.cause)
+        # It keeps the order of an idempotent producer: nothing follows what is missing.
+        silence = is_silence(problem) or isinstance(problem, errors.KafkaTimeoutError)
+        if silence:
+            why = rest = str(unacknowledged(self._timeout, self._weather.health.cause))
         else:
-            cause = refusal(problem, topic=self._topic, servers=self._servers, right="WRITE")
-        if not isinstance(problem, errors.MessageSizeTooLargeError):
-            # It keeps the order of an idempotent producer: nothing follows what is missing.
-            sender.broken = str(cause)
-        self._bag.failed(ticket, str(cause))
+            why = str(self._refusal(problem))
+            rest = f"given up, because another record was refused; send it again: {why}"
+        # Whoever knows of the first one that failed knows that the sender is broken.
+        with self._breaking:
+            if not sender.broken:
+                self._bag.failed(ticket, why, silence=silence)
+                sender.silent, sender.broken = silence, rest
+            else:  # After a refusal the driver says of all others what it said of that one.
+                self._bag.failed(ticket, sender.broken, silence=sender.silent)
+
+    def _refusal(self, problem: BaseException) -> Cause:
+        return refusal(problem, topic=self._topic, servers=self._servers, right="WRITE")

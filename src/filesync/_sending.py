@@ -18,12 +18,14 @@ from collections.abc import Iterable
 
 from attrs import Factory, define
 
-from filesync._model import Claims, Kind
+from filesync._model import Claims, Kind, TopicPartition
 from filesync._splitter import chunk_count, chunk_range
 from filesync._values import frozen
 from filesync.exceptions import InvalidTransitionError
 
 __all__ = ["Parting", "SendChunk", "Sending", "Shipment", "ShipmentEnded"]
+
+_ANEW = "the topic was created anew while files were sent: send all of them again"
 
 
 class Parting(enum.Enum):
@@ -33,7 +35,7 @@ class Parting(enum.Enum):
     SENT = "sent"
     #: A record is not acknowledged, or the file cannot be read.
     FAILED = "failed"
-    #: It was not begun: a data file for the same host was not sent.
+    #: It was not begun: a data file for the same host was not sent, or is lost.
     WITHHELD = "withheld"
     #: The publisher was asked to stop.
     CANCELLED = "cancelled"
@@ -131,10 +133,19 @@ class _Underway:
 
 @define
 class _Host:
-    """What one host still waits for: *data* files without an end; *lost* names one not sent."""
+    """
+    What one host still waits for.
+
+    Attributes:
+        data: Data files without an end.
+        lost: Why its configurations are withheld.
+        reached: Whether the log has a chunk of its data.
+        configurations: They follow.
+    """
 
     data: int = 0
     lost: str | None = None
+    reached: bool = False
     configurations: list[_Underway] = Factory(list)
 
 
@@ -146,6 +157,8 @@ class Sending:
         shipments: One for each file and host.
         window_bytes: Bytes that may be unacknowledged; one chunk may exceed them.
         window_records: Records that may be unacknowledged, at least 1.
+        after: Tickets are larger than this one; what is told of others, which
+            somebody used before, says nothing.
 
     Raises:
         ValueError: *window_records* is below 1.
@@ -157,6 +170,7 @@ class Sending:
         *,
         window_bytes: int = 32 * 1024 * 1024,
         window_records: int = 10_000,
+        after: int = 0,
     ) -> None:
         if window_records < 1:
             raise ValueError("at least one record must be on its way, or nothing ever is")
@@ -164,9 +178,14 @@ class Sending:
         self._window_records = window_records
         self._ready: deque[_Underway] = deque()
         self._hosts: dict[str, _Host] = {}
-        self._tickets: dict[int, tuple[_Underway, SendChunk]] = {}
+        # With how often something had been acknowledged when it was handed out.
+        self._tickets: dict[int, tuple[_Underway, SendChunk, int]] = {}
+        self._acknowledgements = 0
+        # By partition, of what was handed out after the ticket at which the topic was lost.
+        self._highest: dict[TopicPartition, int] = {}
+        self._lost_at = after
         self._open: dict[int, _Underway] = {}
-        self._ticket = 0
+        self._after = self._ticket = after
         self._unacknowledged = 0
         self.total_bytes = 0
         self.acknowledged_bytes = 0
@@ -193,6 +212,11 @@ class Sending:
         return not self._open
 
     @property
+    def last_ticket(self) -> int:
+        """The last one that was used."""
+        return self._ticket
+
+    @property
     def unacknowledged(self) -> int:
         """Records that were handed out and of which nothing was heard."""
         return len(self._tickets)
@@ -212,40 +236,79 @@ class Sending:
         order = SendChunk(
             ticket=self._ticket, shipment=shipment, index=underway.sent, start=start, stop=stop
         )
-        self._tickets[order.ticket] = underway, order
+        self._tickets[order.ticket] = underway, order, self._acknowledgements
         self._unacknowledged += stop - start
         underway.sent += 1
         if underway.sent == shipment.count:
             self._ready.popleft()
         return order
 
-    def acknowledged(self, ticket: int) -> list[ShipmentEnded]:
+    def acknowledged(
+        self, ticket: int, source: TopicPartition | None = None, offset: int = -1
+    ) -> list[ShipmentEnded]:
         """
         The log has the record of *ticket*; return what ended with it.
 
+        Args:
+            ticket: Of the record.
+            source: In which partition it is; None: nobody told.
+            offset: And where there; -1: nobody told.
+
         Raises:
             InvalidTransitionError: That ticket is not under way.
         """
-        underway, order = self._settle(ticket)
+        if ticket <= self._after:
+            return []
+        underway, order, _ = self._settle(ticket)
+        self._acknowledgements += 1
         self.acknowledged_bytes += order.stop - order.start
         underway.acknowledged += 1
-        if underway.ended or underway.acknowledged < underway.shipment.count:
-            return []
-        return self._end(underway, Parting.SENT)
+        ended = self._note(ticket, source, offset)
+        if order.shipment.kind is Kind.DATA:
+            self._hosts[order.shipment.hostname].reached = True
+        if not underway.ended and underway.acknowledged == underway.shipment.count:
+            ended += self._end(underway, Parting.SENT)
+        return ended
 
-    def failed(self, ticket: int, why: str) -> list[ShipmentEnded]:
+    def failed(self, ticket: int, why: str, *, overdue: bool = False) -> list[ShipmentEnded]:
         """
         The record of *ticket* is not acknowledged, and will not be; return what ended.
 
+        Args:
+            ticket: Of the record.
+            why: One line.
+            overdue: Whether nothing was heard of it in the whole of its time.
+
         Raises:
             InvalidTransitionError: That ticket is not under way.
         """
-        underway, order = self._settle(ticket)
-        if underway.ended:
+        if ticket <= self._after:
             return []
-        count = underway.shipment.count
-        detail = f"chunk {order.index + 1} of {count}: {why}" if count > 1 else why
-        return self._end(underway, Parting.FAILED, detail)
+        underway, order, before = self._settle(ticket)
+        ended = []
+        if not underway.ended:
+            count = underway.shipment.count
+            detail = f"chunk {order.index + 1} of {count}: {why}" if count > 1 else why
+            ended = self._end(underway, Parting.FAILED, detail)
+        if overdue and before == self._acknowledgements:
+            ended += self._fail(list(self._open.values()), why)
+        return ended
+
+    def topic_lost(self, why: str) -> list[ShipmentEnded]:
+        """
+        What was acknowledged until now is in no log that anybody reads; return what ended.
+
+        What was not begun goes on, except for the configurations of hosts whose data is lost.
+        """
+        self._highest.clear()
+        self._lost_at = self._ticket
+        ended = self._fail([each for each in self._open.values() if each.sent], why)
+        for host in self._hosts.values():
+            if host.reached:
+                host.lost = why
+                if not host.data:
+                    ended += self._withhold(host)
+        return ended
 
     def cancel(self) -> list[ShipmentEnded]:
         """Hand out nothing any more; return what became of all that had no end."""
@@ -263,12 +326,30 @@ class Sending:
             ended.append(self._close(underway, Parting.CANCELLED, detail))
         return ended
 
-    def _settle(self, ticket: int) -> tuple[_Underway, SendChunk]:
+    def _settle(self, ticket: int) -> tuple[_Underway, SendChunk, int]:
         if ticket not in self._tickets:
             raise InvalidTransitionError(f"ticket {ticket} is not under way")
-        underway, order = self._tickets.pop(ticket)
+        settled = self._tickets.pop(ticket)
+        order = settled[1]
         self._unacknowledged -= order.stop - order.start
-        return underway, order
+        return settled
+
+    def _note(self, ticket: int, source: TopicPartition | None, offset: int) -> list[ShipmentEnded]:
+        """Note where a record is; return what ended because it should be elsewhere."""
+        if source is None or offset < 0 or ticket <= self._lost_at:
+            return []
+        if offset <= self._highest.get(source, -1):
+            return self.topic_lost(_ANEW)
+        self._highest[source] = offset
+        return []
+
+    def _fail(self, these: Iterable[_Underway], why: str) -> list[ShipmentEnded]:
+        """End *these*; data first, since configurations may be withheld with it."""
+        ended: list[ShipmentEnded] = []
+        for underway in sorted(these, key=lambda each: each.shipment.kind is not Kind.DATA):
+            if not underway.ended:
+                ended += self._end(underway, Parting.FAILED, why)
+        return ended
 
     def _close(self, underway: _Underway, parting: Parting, detail: str) -> ShipmentEnded:
         underway.ended = True
@@ -283,11 +364,14 @@ class Sending:
         host = self._hosts[shipment.hostname]
         host.data -= 1
         if parting is not Parting.SENT and host.lost is None:
-            host.lost = shipment.name
+            host.lost = f"{shipment.name} was not sent"
         if host.data:
             return ended
         if host.lost is None:
             self._ready.extend(host.configurations)
             return ended
-        why = f"{host.lost} was not sent"
-        return ended + [self._close(each, Parting.WITHHELD, why) for each in host.configurations]
+        return ended + self._withhold(host)
+
+    def _withhold(self, host: _Host) -> list[ShipmentEnded]:
+        waiting = [each for each in host.configurations if not each.ended]
+        return [self._close(each, Parting.WITHHELD, host.lost or "") for each in waiting]

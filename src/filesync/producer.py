@@ -14,7 +14,15 @@ from filesync._model import TopicPartition
 from filesync._values import frozen
 from filesync.transport import Health
 
-__all__ = ["Acknowledged", "Delivery", "NotDelivered", "Outgoing", "Producer", "open_producer"]
+__all__ = [
+    "Acknowledged",
+    "Delivery",
+    "NotDelivered",
+    "Outgoing",
+    "Producer",
+    "TopicLost",
+    "open_producer",
+]
 
 
 class Outgoing(NamedTuple):
@@ -37,12 +45,14 @@ class Outgoing(NamedTuple):
 @frozen(kw_only=True)
 class Acknowledged:
     """
-    The log has a record, and keeps it whichever broker fails.
+    The log has a record, on all replicas that are in sync.
+
+    The topic's ``min.insync.replicas`` says how many these are at least.
 
     Attributes:
         ticket: Of the record.
         source: In which partition it is.
-        offset: And where there.
+        offset: And where there; -1: the driver was not told.
     """
 
     ticket: int
@@ -58,18 +68,34 @@ class NotDelivered:
     Attributes:
         ticket: Of the record.
         why: One line: what is wrong and what to do.
+        overdue: Whether nothing was heard of it in, nearly, the whole of its time.
     """
 
     ticket: int
     why: str
+    overdue: bool = False
 
 
-Delivery = Acknowledged | NotDelivered
+@frozen(kw_only=True)
+class TopicLost:
+    """
+    The topic, or a partition of it, was deleted: what was acknowledged before is lost.
+
+    It stands before the `NotDelivered` of what was under way.
+
+    Attributes:
+        why: One line: what is wrong and what to do.
+    """
+
+    why: str
+
+
+Delivery = Acknowledged | NotDelivered | TopicLost
 
 
 class Producer(Protocol):
     """
-    Sends records to one topic: idempotent, in order per partition, acknowledged by all replicas.
+    Sends records to one topic: idempotent, in order per partition, acknowledged by all in sync.
 
     Owned by one thread. It creates no topic: until the topic was seen `health`
     is not up, and nothing may be sent. Weather is told by `health`, never
@@ -83,12 +109,18 @@ class Producer(Protocol):
         """
         Take *record*, without waiting.
 
-        Exactly one `Delivery` of it comes from a later `poll`, in bounded time.
+        Exactly one `Acknowledged` or `NotDelivered` of it comes from a later
+        `poll`, in bounded time.
         How much is under way is bounded by whoever sends.
         """
 
     def poll(self, timeout: float) -> Sequence[Delivery]:
-        """Return what became of records within *timeout* seconds; at once when something did."""
+        """
+        Return what became of records within *timeout* seconds; at once when something did.
+
+        Those of one partition are acknowledged in their order. A `TopicLost`
+        comes when the producer notices that, which may be late, or never.
+        """
 
     def health(self) -> Health:
         """Tell whether the log can be reached. Free: asks nobody."""

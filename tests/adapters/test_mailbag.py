@@ -5,17 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from filesync import TopicPartition
-from filesync.producer import Acknowledged, Delivery, NotDelivered
+from filesync.producer import Acknowledged, Delivery, NotDelivered, TopicLost
 from filesync.testing import ManualClock
+from filesync.transport import Fault, PartitionLost, TopicRecreated
 from filesync_kafka_common.mailbag import Mailbag
 
 P0 = TopicPartition("t", 0)
+
+
+def _tickets(told: Iterable[Delivery]) -> list[int]:
+    return [each.ticket for each in told if not isinstance(each, TopicLost)]
 
 
 @pytest.fixture(name="clock")
@@ -80,6 +86,57 @@ def test_the_oldest_is_overdue_first(bag: Mailbag, clock: ManualClock) -> None:
     assert not bag.overdue
 
 
+def test_there_is_a_grace_for_the_driver_to_tell(clock: ManualClock) -> None:
+    """It measures the same time; only what it does not tell then is overdue."""
+    bag = Mailbag(10.0, clock, grace=2.0)
+    bag.put(1)
+    clock.advance(11.9)
+    assert not bag.overdue
+    clock.advance(0.1)
+    assert bag.overdue
+
+
+def test_a_record_is_overdue_when_nothing_was_heard_of_it_in_its_time(
+    bag: Mailbag, clock: ManualClock
+) -> None:
+    """Or in nearly all of it; not one that was refused, nor one that went out later."""
+    for ticket in (1, 2, 3):
+        bag.put(ticket)
+    clock.advance(2.0)
+    bag.put(4)
+    clock.advance(7.5)
+    bag.failed(1, "nothing", silence=True)
+    bag.failed(2, "refused")
+    bag.give_up("nothing", silence=True)
+    bag.failed(5, "whose?", silence=True)
+    assert bag.take() == [
+        NotDelivered(ticket=1, why="nothing", overdue=True),
+        NotDelivered(ticket=2, why="refused"),
+        NotDelivered(ticket=3, why="nothing", overdue=True),
+        NotDelivered(ticket=4, why="nothing"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "fault", [TopicRecreated(topic="t", topic_id="2"), PartitionLost(source=P0)]
+)
+def test_a_topic_that_is_lost_is_told_before_what_was_under_way(bag: Mailbag, fault: Fault) -> None:
+    """If something went out since it was lost before; whoever sends needs another client."""
+    assert not bag.heed([fault])
+    bag.put(1)
+    assert not bag.heed([])
+    assert bag.heed([fault])
+    lost, given_up = bag.take()
+    assert isinstance(lost, TopicLost)
+    assert given_up == NotDelivered(ticket=1, why=lost.why)
+    assert "send all of them again" in lost.why
+    assert not bag.heed([fault])
+    bag.put(2)
+    bag.acknowledged(2, P0, 0)
+    assert bag.heed([fault])
+    assert bag.take() == [Acknowledged(ticket=2, source=P0, offset=0), lost]
+
+
 def test_who_waits_is_woken_by_the_first_answer(bag: Mailbag) -> None:
     """From another thread, and long before the time is over."""
     bag.put(1)
@@ -90,7 +147,7 @@ def test_who_waits_is_woken_by_the_first_answer(bag: Mailbag) -> None:
     for ticket, thread in enumerate(threads, 1):
         began = time.monotonic()
         thread.start()
-        assert [each.ticket for each in bag.take(60)] == [ticket]
+        assert _tickets(bag.take(60)) == [ticket]
         assert time.monotonic() - began < 30
         thread.join()
         bag.put(2)
@@ -148,7 +205,7 @@ class Bagging(RuleBasedStateMachine):
     def take(self) -> None:
         taken = self.bag.take()
         assert taken == self.expected
-        self.answered.update(each.ticket for each in taken)
+        self.answered.update(_tickets(taken))
         self.expected = []
         assert set(self.answered.values()) <= {1}
 
@@ -159,7 +216,7 @@ class Bagging(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.bag.give_up("end")
-        self.answered.update(each.ticket for each in self.bag.take())
+        self.answered.update(_tickets(self.bag.take()))
         assert self.answered == Counter(range(1, self.last + 1))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import sys
 import threading
 import time
 import uuid
@@ -23,6 +24,7 @@ from filesync.producer import (
     NotDelivered,
     Outgoing,
     Producer,
+    TopicLost,
     open_producer,
 )
 from support.promises import is_promised
@@ -200,19 +202,25 @@ def _until_told(producer: Producer, *words: str, within: float) -> str:
     return eventually(told, within, what=f"{words} in {producer.health().cause!r}")
 
 
-def _gather(producer: Producer, count: int, within: float = _SOON) -> list[Delivery]:
+def _gather(
+    producer: Producer, count: int, within: float = _SOON
+) -> list[Acknowledged | NotDelivered]:
     """Return *count* deliveries, and look that no other one follows."""
-    gathered: list[Delivery] = []
+    gathered: list[Acknowledged | NotDelivered] = []
+
+    def gather(timeout: float) -> None:
+        told = producer.poll(timeout)
+        gathered.extend(each for each in told if not isinstance(each, TopicLost))
 
     def enough() -> bool:
-        gathered.extend(producer.poll(0.1))
+        gather(0.1)
         return len(gathered) >= count
 
     try:
         eventually(enough, within, what=f"{count} deliveries")
     except AssertionError as exc:
         raise AssertionError(f"{exc}; {len(gathered)} came: {gathered[:3]}") from None
-    gathered.extend(producer.poll(_A_WHILE))
+    gather(_A_WHILE)
     assert sorted(each.ticket for each in gathered) == sorted({each.ticket for each in gathered})
     assert len(gathered) == count
     return gathered
@@ -347,6 +355,32 @@ def test_a_topic_that_is_deleted_is_not_created_again(rig: Rig, topic: str) -> N
 
     assert list(_refused(_gather(producer, 1))) == [1]
     rig.log.create_topic(topic)  # Raises if there is one.
+
+
+def test_what_was_meant_for_a_lost_topic_does_not_go_into_the_next_one(
+    rig: Rig, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That it is lost is told first; what was under way is given up, long before its time."""
+    for module in ("filesync_confluent_kafka", "filesync_kafka_python"):
+        if module in sys.modules:
+            monkeypatch.setattr(f"{module}._producer._REFRESH", 0.2)
+    producer = _in_use(rig, topic, timeout=60)
+    rig.log.delete_topic(topic)
+    _send(producer, range(1, 6))
+    told: list[Delivery] = []
+
+    def given_up() -> bool:
+        told.extend(producer.poll(0.1))
+        return len(told) >= 6
+
+    eventually(given_up, _SOON, what="six that are told")
+    assert isinstance(told[0], TopicLost)
+    assert sorted(_refused(told[1:])) == [1, 2, 3, 4, 5]
+
+    rig.log.create_topic(topic)
+    _until_up(producer)
+    _send(producer, [6])
+    assert _acknowledged(_gather(producer, 1))[6].offset == 0
 
 
 def test_a_broker_that_is_down_at_the_start_is_waited_for(rig: Rig, topic: str) -> None:

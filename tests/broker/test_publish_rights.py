@@ -71,7 +71,8 @@ def test_a_topic_that_is_missing_is_not_created(
     sending = publish(*words)
     assert sending.ended(TRANSPORT)
     assert 2 <= time.monotonic() - began < 12
-    assert f"nothing was published: there is no topic {topic!r}" in sending.err
+    assert f"there is no topic {topic!r}" in sending.err
+    assert "nothing was published" in sending.err
     assert topic not in _topics(strict_broker)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from filesync._model import Claims, Kind
+from filesync._model import Claims, Kind, TopicPartition
 from filesync._sending import Parting, SendChunk, Sending, Shipment, ShipmentEnded
 from filesync._splitter import DEFAULT_CHUNK_BYTES, split
 from filesync.exceptions import InvalidTransitionError
@@ -17,6 +17,10 @@ from support.pieces import examples, target
 
 SENT, FAILED = Parting.SENT, Parting.FAILED
 WITHHELD, CANCELLED = Parting.WITHHELD, Parting.CANCELLED
+
+P0, P1 = TopicPartition("t", 0), TopicPartition("t", 1)
+
+_ANEW = "the topic was created anew while files were sent: send all of them again"
 
 
 def shipment(
@@ -140,6 +144,21 @@ def test_bytes_count_when_they_are_acknowledged() -> None:
     sending.acknowledged(second.ticket)
     sending.acknowledged(other.ticket)
     assert (sending.acknowledged_bytes, sending.unacknowledged) == (10, 0)
+
+
+def test_what_is_told_of_earlier_tickets_says_nothing() -> None:
+    """They were another's, which failed while they were under way: it is of no file of this one."""
+    sending = Sending([shipment(size=5)], after=10)
+    orders = handed_out(sending)
+    assert [order.ticket for order in orders] == [11, 12, 13]
+    for ticket in (3, 10):
+        assert sending.acknowledged(ticket, P0, 99) == []
+        assert sending.failed(ticket, "no answer", overdue=True) == []
+    assert (sending.unacknowledged, sending.acknowledged_bytes) == (3, 0)
+    for order in orders:
+        last = sending.acknowledged(order.ticket, P0, order.index)
+    assert [each.parting for each in last] == [SENT]
+    assert sending.last_ticket == 13
 
 
 # Order
@@ -289,6 +308,156 @@ def test_a_configuration_that_fails_keeps_nothing_back() -> None:
     assert names(handed_out(sending)) == ["b.yaml"]
 
 
+# A topic that is another one suddenly
+
+
+def test_an_offset_that_falls_fails_what_was_begun() -> None:
+    """The first chunks are in a log that nobody reads any more; what was not begun is sent."""
+    sending = Sending([shipment("a.rpz", 5), shipment("b.rpz", 3)], window_records=2)
+    first, second = handed_out(sending)
+    assert sending.acknowledged(first.ticket, P0, 7) == []
+    assert told(sending.acknowledged(second.ticket, P0, 0)) == [f"a.rpz to ns1: failed: {_ANEW}"]
+    assert names(orders := handed_out(sending)) == ["b.rpz", "b.rpz"]
+    assert sending.acknowledged(orders[0].ticket, P0, 1) == []
+    assert told(sending.acknowledged(orders[1].ticket, P0, 2)) == ["b.rpz to ns1: sent"]
+
+
+@pytest.mark.parametrize("offset", [3, 2, 0])
+def test_no_two_records_have_one_offset(offset: int) -> None:
+    """The same one again is another log as well."""
+    sending = Sending([shipment(size=5)])
+    first, second, _ = handed_out(sending)
+    sending.acknowledged(first.ticket, P0, 3)
+    assert [each.parting for each in sending.acknowledged(second.ticket, P0, offset)] == [FAILED]
+
+
+def test_what_is_under_way_only_fails_too() -> None:
+    """Into which of the two logs it goes nobody knows."""
+    sending = Sending([shipment("a.rpz", 3), shipment("b.rpz")])
+    first, second, _ = handed_out(sending)
+    sending.acknowledged(first.ticket, P0, 1)
+    ended = sending.acknowledged(second.ticket, P0, 0)
+    assert [(each.shipment.name, each.parting) for each in ended] == [
+        ("a.rpz", FAILED),
+        ("b.rpz", FAILED),
+    ]
+
+
+def test_offsets_of_other_partitions_and_unknown_ones_say_nothing() -> None:
+    """Each partition counts for itself; -1 is what a driver says that does not know."""
+    sending = Sending([shipment(size=9)])
+    orders = handed_out(sending)
+    for order, source, offset in zip(orders, [P0, P1, P0, None, P1], [7, 0, -1, 3, 1], strict=True):
+        last = sending.acknowledged(order.ticket, source, offset)
+    assert [each.parting for each in last] == [SENT]
+
+
+def test_late_answers_from_the_old_topic_do_no_harm() -> None:
+    """They come from another partition, and what is sent after the loss begins at 0 there."""
+    sending = Sending([shipment("a.rpz", 5), shipment("b.rpz", 1)], window_records=3)
+    first, second, third = handed_out(sending)
+    sending.acknowledged(first.ticket, P0, 50)
+    assert sending.acknowledged(second.ticket, P0, 0)
+    assert sending.acknowledged(third.ticket, P1, 99) == []
+    (order,) = handed_out(sending)
+    assert told(sending.acknowledged(order.ticket, P1, 0)) == ["b.rpz to ns1: sent"]
+
+
+@pytest.mark.parametrize("how", ["an offset falls", "the producer tells"])
+def test_a_host_whose_data_is_lost_gets_no_configuration(how: str) -> None:
+    """That `sent` was said of it cannot be taken back; so at least this is told."""
+    sending = Sending(
+        [
+            shipment("a.rpz"),
+            shipment("a.yaml", 3),
+            shipment("b.rpz", hostname="ns2"),
+            shipment("b.yaml", hostname="ns2"),
+        ],
+        window_records=1,
+    )
+    (first,) = handed_out(sending)
+    assert told(sending.acknowledged(first.ticket, P0, 5)) == ["a.rpz to ns1: sent"]
+    (second,) = handed_out(sending)
+    lost = f"a.yaml to ns1: withheld: {_ANEW}"
+    if how == "the producer tells":
+        assert told(sending.topic_lost(_ANEW)) == [
+            f"b.rpz to ns2: failed: {_ANEW}",
+            "b.yaml to ns2: withheld: b.rpz was not sent",
+            lost,
+        ]
+    else:
+        assert told(sending.acknowledged(second.ticket, P0, 0)) == [
+            f"b.rpz to ns2: failed: {_ANEW}",
+            "b.yaml to ns2: withheld: b.rpz was not sent",
+            lost,
+        ]
+    assert sending.finished
+
+
+def test_data_that_is_left_is_sent_but_no_configuration_behind_it() -> None:
+    """Part of what it names is lost."""
+    sending = Sending([shipment("a.rpz"), shipment("b.rpz"), shipment("a.yaml")], window_records=1)
+    (first,) = handed_out(sending)
+    sending.acknowledged(first.ticket, P0, 5)
+    assert sending.topic_lost(_ANEW) == []
+    (second,) = handed_out(sending)
+    assert told(sending.acknowledged(second.ticket, P0, 0)) == [
+        "b.rpz to ns1: sent",
+        f"a.yaml to ns1: withheld: {_ANEW}",
+    ]
+
+
+def test_a_configuration_that_was_begun_fails() -> None:
+    """And a host without data in the old topic is not concerned."""
+    sending = Sending([shipment("a.yaml", 3), shipment("b.yaml", hostname="ns2")], window_records=1)
+    (first,) = handed_out(sending)
+    sending.acknowledged(first.ticket, P0, 5)
+    assert told(sending.topic_lost(_ANEW)) == [f"a.yaml to ns1: failed: {_ANEW}"]
+    assert names(handed_out(sending)) == ["b.yaml"]
+
+
+# Nobody answers
+
+
+def test_when_nothing_is_acknowledged_for_the_whole_of_its_time_all_that_is_left_fails() -> None:
+    """Each further record would wait as long; configurations fail for their own reason."""
+    sending = Sending(
+        [
+            shipment("a.rpz", 3),
+            shipment("a.yaml"),
+            shipment("b.rpz", 9, hostname="ns2"),
+            shipment("c.rpz", hostname="ns3"),
+            shipment("c.yaml", hostname="ns3"),
+            shipment("d.yaml", hostname="ns4"),
+        ],
+        window_records=2,
+    )
+    first, second = handed_out(sending)
+    ended = told(sending.failed(second.ticket, "no answer", overdue=True))
+    assert ended == [
+        "a.rpz to ns1: failed: chunk 2 of 2: no answer",
+        "a.yaml to ns1: withheld: a.rpz was not sent",
+        "b.rpz to ns2: failed: no answer",
+        "c.rpz to ns3: failed: no answer",
+        "c.yaml to ns3: withheld: c.rpz was not sent",
+        "d.yaml to ns4: failed: no answer",
+    ]
+    assert sending.finished
+    assert sending.failed(first.ticket, "no answer", overdue=True) == []
+
+
+@pytest.mark.parametrize("overdue", [False, True])
+def test_while_others_are_acknowledged_one_that_is_not_ends_its_file_only(overdue: bool) -> None:
+    """So it does when the broker refuses it."""
+    sending = Sending([shipment("a.rpz"), shipment("b.rpz"), shipment("c.rpz")], window_records=2)
+    first, second = handed_out(sending)
+    if overdue:
+        sending.acknowledged(second.ticket)
+    ended = sending.failed(first.ticket, "timed out", overdue=overdue)
+    assert told(ended) == ["a.rpz to ns1: failed: timed out"]
+    assert names(handed_out(sending)) == ["c.rpz"]
+
+
 # The window
 
 
@@ -419,7 +588,11 @@ def test_an_end_says_what_and_how_and_why(parting: Parting, detail: str, words: 
 
 
 class Publishing(RuleBasedStateMachine):
-    """Chunks are handed out and settled in any order, in a small window; it may be cancelled."""
+    """
+    Chunks are handed out and settled in any order, in a small window; it may be cancelled.
+
+    The log may be another one suddenly, and records may wait in vain.
+    """
 
     sending = Sending([])
     window_bytes = window_records = 0
@@ -435,6 +608,15 @@ class Publishing(RuleBasedStateMachine):
         self.ends: dict[str, Parting] = {}
         self.under_way: dict[int, SendChunk] = {}
         self.settled: list[int] = []
+        #: By partition: the largest offset of what was handed out since the topic was lost.
+        self.highest: dict[TopicPartition, int] = {}
+        self.lost_at = 0
+        #: The hosts of which the log has data, and those that lost some of it.
+        self.reached: set[str] = set()
+        self.bereft: set[str] = set()
+        #: By ticket: how much had been acknowledged when it was handed out.
+        self.before: dict[int, int] = {}
+        self.acknowledgements = 0
 
     # The model
 
@@ -450,6 +632,7 @@ class Publishing(RuleBasedStateMachine):
             file.name not in self.ends
             and not (chunks and chunks[-1].stop == file.size)
             and all(self.ends.get(each.name) is SENT for each in data)
+            and not (data and file.hostname in self.bereft)
         )
 
     def fits(self, file: Shipment) -> bool:
@@ -467,9 +650,36 @@ class Publishing(RuleBasedStateMachine):
         self.ends[file.name] = parting
         data = self.of(file.hostname, Kind.DATA)
         partings = [self.ends.get(each.name) for each in data]
-        if file.kind is Kind.DATA and None not in partings and {*partings} != {SENT}:
-            for each in self.of(file.hostname, Kind.CONFIG):
-                new[each.name] = self.ends[each.name] = WITHHELD
+        bereft = {*partings} != {SENT} or file.hostname in self.bereft
+        if file.kind is Kind.DATA and None not in partings and bereft:
+            new |= self.withhold(file.hostname)
+        return new
+
+    def withhold(self, hostname: str) -> dict[str, Parting]:
+        """Return the configurations of a host that end because of its data."""
+        open_ones = [x for x in self.of(hostname, Kind.CONFIG) if x.name not in self.ends]
+        new = {each.name: WITHHELD for each in open_ones}
+        self.ends |= new
+        return new
+
+    def fail(self, files: list[Shipment]) -> dict[str, Parting]:
+        """Return what ends when *files* fail at once."""
+        new: dict[str, Parting] = {}
+        for file in sorted(files, key=lambda file: file.kind is Kind.CONFIG):
+            if file.name not in self.ends:
+                new |= self.end(file, FAILED)
+        return new
+
+    def lose(self) -> dict[str, Parting]:
+        """Return what ends when the topic is gone: all that was begun, and what follows it."""
+        self.highest.clear()
+        self.lost_at = max([0, *self.settled, *self.under_way])
+        new = self.fail([file for file in self.shipments if self.chunks[file.name]])
+        for hostname in sorted(self.reached):
+            self.bereft.add(hostname)
+            if all(each.name in self.ends for each in self.of(hostname, Kind.DATA)):
+                new |= self.withhold(hostname)
+        self.reached.clear()
         return new
 
     # What happens
@@ -511,6 +721,7 @@ class Publishing(RuleBasedStateMachine):
                 return
             self.check_turn(order)
             self.under_way[order.ticket] = order
+            self.before[order.ticket] = self.acknowledgements
             self.chunks[order.shipment.name].append(order)
             assert len(self.under_way) <= self.window_records
             assert len(self.under_way) == 1 or self.bytes_under_way() <= self.window_bytes
@@ -542,29 +753,60 @@ class Publishing(RuleBasedStateMachine):
                 assert not self.may_go(other), "it was given before"
 
     @precondition(lambda self: self.under_way)
-    @rule(which=st.integers(0, 9), good=st.sampled_from([True, True, True, False]))
-    def settle(self, which: int, good: bool) -> None:
-        ticket = sorted(self.under_way)[which % len(self.under_way)]
-        order = self.under_way.pop(ticket)
-        self.settled.append(ticket)
+    @rule(
+        which=st.integers(0, 9),
+        source=st.sampled_from([None, P0, P1]),
+        step=st.sampled_from([1, 1, 1, 2, 0, -1]),
+    )
+    def acknowledge(self, which: int, source: TopicPartition | None, step: int) -> None:
+        order = self.settle(which)
         file, expected = order.shipment, dict[str, Parting]()
-        if good:
-            self.acknowledged_bytes += order.stop - order.start
-            self.returned[file.name] += 1
-            chunks = self.chunks[file.name]
-            complete = chunks[-1].stop == file.size and self.returned[file.name] == len(chunks)
-            if complete and file.name not in self.ends:
-                expected = self.end(file, SENT)
-            self.check_ends(self.sending.acknowledged(ticket), expected)
-        else:
-            if file.name not in self.ends:
-                expected = self.end(file, FAILED)
-            self.check_ends(self.sending.failed(ticket, "timed out"), expected)
+        offset = max(-1, self.highest.get(source, -1) + step) if source else -1
+        self.acknowledgements += 1
+        self.acknowledged_bytes += order.stop - order.start
+        self.returned[file.name] += 1
+        if source is not None and offset >= 0 and order.ticket > self.lost_at:
+            if offset <= self.highest.get(source, -1):
+                expected = self.lose()
+            else:
+                self.highest[source] = offset
+        if file.kind is Kind.DATA:
+            self.reached.add(file.hostname)
+        chunks = self.chunks[file.name]
+        complete = chunks[-1].stop == file.size and self.returned[file.name] == len(chunks)
+        if complete and file.name not in self.ends:
+            expected |= self.end(file, SENT)
+        self.check_ends(self.sending.acknowledged(order.ticket, source, offset), expected)
+
+    @precondition(lambda self: self.under_way)
+    @rule(which=st.integers(0, 9), overdue=st.booleans())
+    def fail_to_acknowledge(self, which: int, overdue: bool) -> None:
+        order = self.settle(which)
+        expected = self.fail([order.shipment])
+        if overdue and self.before[order.ticket] == self.acknowledgements:
+            expected |= self.fail(self.shipments)
+            assert len(self.ends) == len(self.shipments)
+        ended = self.sending.failed(order.ticket, "timed out", overdue=overdue)
+        self.check_ends(ended, expected)
+
+    def settle(self, which: int) -> SendChunk:
+        order = self.under_way.pop(sorted(self.under_way)[which % len(self.under_way)])
+        self.settled.append(order.ticket)
+        return order
+
+    @rule(sure=st.sampled_from([False, False, False, True]))
+    def lose_the_topic(self, sure: bool) -> None:
+        if sure:
+            self.check_ends(self.sending.topic_lost(_ANEW), self.lose())
 
     def check_ends(self, ended: list[ShipmentEnded], expected: dict[str, Parting]) -> None:
         """Just those ended, each once, and the cause before what follows from it."""
         found = [(each.shipment.name, each.parting) for each in ended]
-        assert found[:1] == list(expected.items())[:1]
+        order = [name for name, _ in found]
+        for each in ended:
+            if each.parting is WITHHELD and each.detail != _ANEW:
+                cause = each.detail.removesuffix(" was not sent")
+                assert cause not in order or order.index(cause) < order.index(each.shipment.name)
         assert sorted(found, key=str) == sorted(expected.items(), key=str)
         for each in ended:
             assert (each.detail == "") is (each.parting is SENT)
@@ -574,7 +816,7 @@ class Publishing(RuleBasedStateMachine):
                     f"{data.name} was not sent"
                     for data in self.of(each.shipment.hostname, Kind.DATA)
                     if self.ends[data.name] is FAILED
-                }
+                } | ({_ANEW} if each.shipment.hostname in self.bereft else set())
 
     @precondition(lambda self: self.settled)
     @rule(which=st.integers(0, 9), good=st.booleans())
@@ -603,7 +845,7 @@ class Publishing(RuleBasedStateMachine):
         """When all goes well from now on every file ends, the newest record first."""
         self.hand_out(100)
         while self.under_way:
-            self.settle(len(self.under_way) - 1, good=True)
+            self.acknowledge(len(self.under_way) - 1, None, 1)
             self.hand_out(100)
         assert self.sending.finished
         assert set(self.ends) == {file.name for file in self.shipments}

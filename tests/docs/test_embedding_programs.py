@@ -186,10 +186,14 @@ def test_an_embedding_program_runs_as_it_says(
     )
     settings = tmp_path / "settings.yaml"
     settings.write_text(text, encoding="utf-8")
-    printed = tmp_path / "printed"
-    with settings.open("rb") as stdin, printed.open("wb") as stdout:
+    printed, complaints = tmp_path / "printed", tmp_path / "complaints"
+    with (
+        settings.open("rb") as stdin,
+        printed.open("wb") as stdout,
+        complaints.open("wb") as stderr,
+    ):
         program = [sys.executable, "-u", str(path)]
-        process = subprocess.Popen(program, stdin=stdin, stdout=stdout, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(program, stdin=stdin, stdout=stdout, stderr=stderr)
     try:
         eventually(lambda: b"renew of " in printed.read_bytes(), 60, what="the renew")
         if path.stem == "embed_receiver":
@@ -199,8 +203,10 @@ def test_an_embedding_program_runs_as_it_says(
         process.kill()
         process.wait()
     assert (folder / NAME).read_bytes() == DATA
-    if path.stem == "embed_engine":
-        assert process.returncode == 0
+    if path.stem == "embed_receiver":
+        assert complaints.read_text().endswith("\nKeyboardInterrupt\n")
+    else:
+        assert (process.returncode, complaints.read_bytes()) == (0, b"")
 
 
 def test_the_proof_of_an_example_is_what_the_class_says() -> None:

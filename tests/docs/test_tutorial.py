@@ -94,7 +94,8 @@ class Reader:
         """Return *text* without what differs from run to run."""
         text = text.replace(str(self._home), "/home/you").replace(str(self._port), "5335")
         text = re.sub(r"(?m)^time=\S+", "time=T", text)
-        text = re.sub(r"(knot-resolver at 127\.0\.0\.1):\d+", r"\1:9", text)
+        text = re.sub(r"(knot-resolver at|connected to) 127\.0\.0\.1:\d+", r"\1 127.0.0.1:9", text)
+        text = re.sub(r"mockCluster\w+", "mockCluster", text)
         return re.sub(r"knot-resolver\[\d\]@", "knot-resolver[0]@", text)
 
     def close(self) -> None:
@@ -164,7 +165,7 @@ def test_the_tutorial_works_as_it_is_told(reader: Reader) -> None:
     broker = reader.folder / "broker"
     expected: list[str] = []
     printed: list[str] = []
-    status = 0
+    command, status = "", 0
     for language, body in STEPS[2:]:
         if language == "sh" and "demo --broker" in body:
             reader.open_terminal(body)
@@ -173,6 +174,7 @@ def test_the_tutorial_works_as_it_is_told(reader: Reader) -> None:
             reader.open_terminal(body)
             reader.wait_for("event=caught_up")
         elif language == "sh":
+            command = body
             status, printed = reader.run(body)
             assert status in {0, 1, 2}, printed
         elif body.startswith("time="):
@@ -180,8 +182,11 @@ def test_the_tutorial_works_as_it_is_told(reader: Reader) -> None:
             reader.wait_for_lines(1 + len(expected))
         else:
             shown = reader.plain(body).splitlines()
-            assert [line for line in printed if line in shown] == shown, printed
-            assert printed[-1] == shown[-1]
+            if "host -p" in command:  # It tells first whom it asks.
+                assert [line for line in printed if line in shown] == shown, printed
+                assert printed[-1] == shown[-1]
+            else:
+                assert printed == shown
             assert status == _status(shown[-1])
     _, *logged = reader.log()  # The first one says that it has caught up.
     assert len(logged) == len(expected), logged

@@ -11,7 +11,9 @@ from attrs import evolve
 
 from filesync import FileRule, Kind, Limits, Parting, RouteBy, Shipment
 from filesync.exceptions import PublishError
+from filesync.producer import Acknowledged, Outgoing
 from filesync.runtime import FileToSend
+from filesync.testing import MemoryProducer
 from support.office import Office, said
 
 # What is sent
@@ -73,6 +75,49 @@ def test_a_generation_can_be_given(office: Office) -> None:
     assert office.received() == {"a.rpz": b"new"}
 
 
+def test_a_generation_that_was_given_does_not_move_the_clock(office: Office) -> None:
+    """However large it was: the next one is again that of the clock, which others keep to."""
+    with office.publisher() as publisher:
+        publisher.publish([office.file("a.rpz", b"x")], ["ns1"], generation=10**18)
+        publisher.publish([office.file("b.rpz", b"y")], ["ns1"])
+
+    given, clocked = [int(dict(it.headers)["generation"] or b"") for it in office.records()]
+    assert (given, clocked < 10**14) == (10**18, True)
+
+
+@pytest.mark.parametrize("zone", ["", "a\nb", "\udc80", "\u2028"])
+def test_a_zone_id_must_be_one(office: Office, zone: str) -> None:
+    """As the settings of its receivers have it: nobody would be reached by such an id."""
+    office.settings = evolve(office.settings, route_by=RouteBy.ZONE_ID, zone_id="Zone 1")
+    with pytest.raises(PublishError, match="whom to send to must"):
+        office.publish([office.file("a.rpz", b"x")], "Zone 1", zone)
+    assert office.records() == []
+
+
+#: Of these keys the hash is known: UtilsTest of Apache Kafka, `testMurmur2`.
+_HASHES = {
+    b"21": -973932308,
+    b"foobar": -790332482,
+    b"a-little-bit-long-string": -985981536,
+    b"a-little-bit-longer-string": -1486304829,
+    b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
+    b"abc": 479470107,
+}
+
+
+@pytest.mark.parametrize("key", _HASHES)
+def test_a_key_decides_the_partition_as_with_every_driver(office: Office, key: bytes) -> None:
+    """With the log in memory too: so a test with it sees the order of production."""
+    topic = "many"
+    office.broker.create_topic(topic, 1009)
+    producer = MemoryProducer(office.broker, topic)
+    producer.start()
+    producer.send(Outgoing(1, key, b"", []))
+    (told,) = producer.poll(0.0)
+    assert isinstance(told, Acknowledged)
+    assert told.source.partition == (_HASHES[key] & 0x7FFFFFFF) % 1009
+
+
 def test_a_file_can_have_another_name_for_receivers(office: Office) -> None:
     """Directories too."""
     file = office.file("local", b"x")
@@ -119,7 +164,7 @@ def test_what_will_be_sent_is_told_before_any_of_it_is(office: Office) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "said"),
     [
-        ("x.tmp", b"", "receivers refuse its name"),
+        ("x.tmp", b"", "receivers refuse the name 'x.tmp'"),
         ("r.yaml", b"a: [", "receivers would refuse it: r.yaml, line"),
         ("r.json", b"\xff", "receivers would refuse it: r.json"),
         ("large.rpz", b"x" * 101, "receivers take 100 .*file-bytes"),
@@ -154,6 +199,14 @@ def test_what_cannot_be_read_is_refused(office: Office, tmp_path: Path) -> None:
     for path, why in (("pipe", "no regular file"), ("files", "no regular"), ("gone", "No such")):
         with pytest.raises(PublishError, match=why):
             office.publish([FileToSend(str(tmp_path / path))], "ns1")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="of Linux")
+def test_a_file_that_has_more_than_its_size_is_refused(office: Office) -> None:
+    """Those below /proc say 0 and have content: an empty file would be sent of it."""
+    with pytest.raises(PublishError, match="no size, but content"):
+        office.publish([FileToSend("/proc/self/status")], "ns1")
+    assert office.records() == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -105,7 +104,7 @@ class MemoryProducer:
                 why = f"a record of {len(record.value)} bytes is too large: send smaller chunks"
                 delivered.append(NotDelivered(ticket=record.ticket, why=why))
             elif topic is not None:
-                partition = zlib.crc32(record.key) % len(topic.partitions)
+                partition = _murmur2(record.key) % len(topic.partitions)
                 read = self._broker.publish(
                     self._topic,
                     record.value,
@@ -119,8 +118,23 @@ class MemoryProducer:
                 )
             elif due <= self._clock():
                 why = f"not acknowledged within {self._timeout:g} s"
-                delivered.append(NotDelivered(ticket=record.ticket, why=why))
+                delivered.append(NotDelivered(ticket=record.ticket, why=why, overdue=True))
             else:
                 break
             self._under_way.popleft()
         return delivered
+
+
+def _murmur2(key: bytes) -> int:
+    """Return the hash, 31 bits of it, by which Kafka's own producer chooses a partition."""
+    mixer, word = 0x5BD1E995, 0xFFFFFFFF
+    whole = len(key) & ~3
+    found = 0x9747B28C ^ len(key)
+    for start in range(0, whole, 4):
+        part = int.from_bytes(key[start : start + 4], "little") * mixer & word
+        part = (part ^ part >> 24) * mixer & word
+        found = (found * mixer & word) ^ part
+    if whole < len(key):
+        found = (found ^ int.from_bytes(key[whole:], "little")) * mixer & word
+    found = (found ^ found >> 13) * mixer & word
+    return (found ^ found >> 15) & 0x7FFFFFFF

@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import stat
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,9 +39,19 @@ from filesync.exceptions import (
     InvalidConfigurationError,
     PublishError,
     RecordError,
+    SettingValueError,
     TransportError,
 )
-from filesync.producer import Acknowledged, Delivery, Outgoing, Producer, open_producer
+from filesync.producer import (
+    Acknowledged,
+    Delivery,
+    NotDelivered,
+    Outgoing,
+    Producer,
+    TopicLost,
+    open_producer,
+)
+from filesync.runtime._opened import Opened
 
 __all__ = ["FileToSend", "Publisher"]
 
@@ -71,31 +80,12 @@ class FileToSend:
 
 
 @define(eq=False)
-class _Opened:
-    """An open file, as it was when it was opened."""
+class _Planned:
+    """An open file, and what receivers make of it."""
 
-    fd: int
-    path: str
+    opened: Opened
     name: str
     kind: Kind
-    size: int
-    modified: int
-
-    @property
-    def unchanged(self) -> bool:
-        now = os.fstat(self.fd)
-        return (now.st_size, now.st_mtime_ns) == (self.size, self.modified)
-
-    def read(self, start: int, stop: int) -> bytes | None:
-        """Return these bytes; None: it has become shorter."""
-        parts = []
-        while start < stop:
-            part = os.pread(self.fd, stop - start, start)
-            if not part:
-                return None
-            parts.append(part)
-            start += len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 @final
@@ -149,8 +139,8 @@ class Publisher:
         self._timeout = timeout
         self._sending = Sending([])
         self._digests: dict[str | None, Any] = {}
-        self._files: dict[str, _Opened] = {}
-        self._generation = -1
+        self._files: dict[str, _Planned] = {}
+        self._clocked = -1  # The last generation that the clock gave.
         self._started = self._cancelled = False
         self._health = ""
 
@@ -210,12 +200,15 @@ class Publisher:
                 sent. Or the producer is of no more use.
         """
         with contextlib.ExitStack() as stack:
-            shipments = self._plan(list(files), list(to), generation, stack)
+            shipments = self._plan(
+                list(files), list(to), generation, stack, lambda: self._cancelled
+            )
             if planned is not None:
                 planned(shipments)
             self.open()
             self._wait_for_topic()
-            self._sending = Sending(shipments)
+            # Of what failed before records may still be under way.
+            self._sending = Sending(shipments, after=self._sending.last_ticket)
             return list(self._send())
 
     def cancel(self) -> None:
@@ -235,53 +228,51 @@ class Publisher:
         to: Sequence[str],
         generation: int | None,
         stack: contextlib.ExitStack,
+        hasty: Callable[[], bool] = lambda: False,
     ) -> list[Shipment]:
+        """Check all, and return what there is to send; *hasty*: no time for configurations."""
         self._files = {}
         for file in files:
-            opened = self._open(file, stack)
-            if opened.name in self._files:
-                raise PublishError(f"{file.path}: another file has the name {opened.name!r}")
-            self._files[opened.name] = opened
+            planned = self._open(file, stack)
+            if planned.name in self._files:
+                raise PublishError(f"{file.path}: another file has the name {planned.name!r}")
+            self._files[planned.name] = planned
+            if planned.kind is Kind.CONFIG and not hasty():
+                self._check_configuration(planned)
         if generation is None:
-            generation = max(int(time.time() * 1000), self._generation + 1)
+            generation = self._clocked = max(int(time.time() * 1000), self._clocked + 1)
         if not 0 <= generation <= MAX_GENERATION:
             raise PublishError(f"a generation is 0 to {MAX_GENERATION}, not {generation}")
-        self._generation = generation
-        recipients = list(dict.fromkeys(to)) if self._by_zone else _hosts(to)
+        recipients = _zones(to, self._settings) if self._by_zone else _hosts(to)
         if not recipients or not self._files:
             raise PublishError("nothing to send, or nobody to send it to")
         return [
             Shipment(
                 hostname=hostname,
-                name=opened.name,
-                kind=opened.kind,
-                size=opened.size,
+                name=planned.name,
+                kind=planned.kind,
+                size=planned.opened.size,
                 chunk_bytes=self._chunk_bytes,
                 claims=Claims(
-                    transfer_id=uuid.uuid4().hex, size=opened.size, generation=generation
+                    transfer_id=uuid.uuid4().hex,
+                    size=planned.opened.size,
+                    generation=generation,
                 ),
             )
-            for opened in sorted(
-                self._files.values(), key=lambda opened: opened.kind is Kind.CONFIG
+            for planned in sorted(
+                self._files.values(), key=lambda planned: planned.kind is Kind.CONFIG
             )
             for hostname in recipients
         ]
 
-    def _open(self, file: FileToSend, stack: contextlib.ExitStack) -> _Opened:
+    def _open(self, file: FileToSend, stack: contextlib.ExitStack) -> _Planned:
         limits = self._settings.limits
+        opened = Opened(file.path, stack)
+        name = file.name or os.path.basename(file.path)
         try:
-            fd = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            stack.callback(os.close, fd)
-            info = os.fstat(fd)
-        except OSError as exc:
-            raise PublishError(f"{file.path}: {exc.strerror}") from exc
-        if not stat.S_ISREG(info.st_mode):
-            raise PublishError(f"{file.path}: it is no regular file")
-        try:
-            target = self._naming.target(file.name or os.path.basename(file.path))
+            target = self._naming.target(name)
         except RecordError as exc:
-            raise PublishError(f"{file.path}: receivers refuse its name: {exc}") from exc
-        opened = _Opened(fd, file.path, target.name, target.kind, info.st_size, info.st_mtime_ns)
+            raise PublishError(f"{file.path}: receivers refuse the name {name!r}: {exc}") from exc
         count = chunk_count(opened.size, self._chunk_bytes)
         if opened.size > limits.file_bytes:
             raise PublishError(
@@ -293,16 +284,14 @@ class Publisher:
                 f"{file.path}: {count} chunks; receivers take {limits.chunks_per_file} "
                 "(filesync.limits.chunks-per-file): send larger chunks"
             )
-        if opened.kind is Kind.CONFIG:
-            self._check_configuration(opened)
-        return opened
+        return _Planned(opened, target.name, target.kind)
 
-    def _check_configuration(self, opened: _Opened) -> None:
-        limits = self._settings.limits
+    def _check_configuration(self, planned: _Planned) -> None:
+        limits, opened = self._settings.limits, planned.opened
         data = opened.read(0, min(opened.size, limits.config_bytes + 1))
         try:
             check_configuration(
-                opened.name,
+                planned.name,
                 data or b"",
                 max_bytes=limits.config_bytes,
                 max_depth=limits.config_depth,
@@ -342,7 +331,7 @@ class Publisher:
 
     def _send_chunk(self, order: SendChunk) -> str | None:
         """Send one chunk; return why it cannot be sent, if so."""
-        shipment, opened = order.shipment, self._files[order.shipment.name]
+        shipment, opened = order.shipment, self._files[order.shipment.name].opened
         try:
             data = opened.read(order.start, order.stop)
         except OSError as exc:
@@ -368,9 +357,14 @@ class Publisher:
         return None
 
     def _heed(self, delivery: Delivery) -> list[ShipmentEnded]:
-        if isinstance(delivery, Acknowledged):
-            return self._sending.acknowledged(delivery.ticket)
-        return self._sending.failed(delivery.ticket, delivery.why)
+        sending = self._sending
+        match delivery:
+            case Acknowledged(ticket=ticket, source=source, offset=offset):
+                return sending.acknowledged(ticket, source, offset)
+            case NotDelivered(ticket=ticket, why=why, overdue=overdue):
+                return sending.failed(ticket, why, overdue=overdue)
+            case TopicLost(why=why):
+                return sending.topic_lost(why)
 
     def _told(self, ended: list[ShipmentEnded]) -> list[ShipmentEnded]:
         for each in ended:
@@ -394,3 +388,14 @@ def _hosts(to: Iterable[str]) -> list[str]:
             raise PublishError(f"whom to send to {problem}")
         hosts.setdefault(comparable(hostname.encode()), hostname)
     return list(hosts.values())
+
+
+def _zones(to: Iterable[str], settings: Settings) -> list[str]:
+    """Return the zone ids, each once."""
+    zones = list(dict.fromkeys(to))
+    try:
+        for zone in zones:
+            evolve(settings, zone_id=zone)
+    except SettingValueError as exc:
+        raise PublishError(f"whom to send to {exc.problem}") from exc
+    return zones
