@@ -1,7 +1,8 @@
-"""Embedded brokers, and transports on them."""
+"""Embedded brokers, and transports and producers on them."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import pytest
 
 from filesync import KafkaSettings, SecurityProtocol, Settings
 from filesync.transport import Transport
+from support.producers import DRIVERS, Rig, rig_of
 
 if TYPE_CHECKING:
     from support.embedded import EmbeddedLog
@@ -95,6 +97,29 @@ def _opening(factory: Callable[..., Transport]) -> Iterator[_Open]:
     yield open_on
     for transport in opened:
         transport.close(5)
+
+
+@pytest.fixture(name="rig", params=DRIVERS)
+def _each_rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    """Producers of each driver in turn."""
+    rig = rig_of(request, request.param)
+    yield rig
+    rig.close()
+
+
+@pytest.fixture(name="rigs")
+def _all_rigs(request: pytest.FixtureRequest) -> Iterator[list[Rig]]:
+    """Producers of all drivers at once."""
+    rigs = [rig_of(request, driver) for driver in DRIVERS]
+    yield rigs
+    for rig in rigs:
+        rig.close()
+
+
+@pytest.fixture(name="topic")
+def _topic() -> str:
+    """Return a name that no other test uses; there is no such topic yet."""
+    return f"producers-{uuid.uuid4().hex}"
 
 
 @pytest.fixture(name="secure")

@@ -9,19 +9,16 @@ where the marker ``daemon`` is asked for.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import queue
 import subprocess
 import sys
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from shutil import copytree, which
+from shutil import which
 
 import pytest
 from attrs import define, field
@@ -31,13 +28,9 @@ from filesync.daemon import Assumed, Daemon, Refused, Served, Unknown, Unreachab
 from filesync.exceptions import SettingsError
 from filesync.runtime import Receiver
 from filesync.testing import MemoryBroker, MemoryTransport
+from support.installed import installed
 from support.pages import DOCS, blocks
 from support.waiting import eventually
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _SOURCE = Path(__file__).parents[1] / "third_daemon"
 _MODULE = "filesync_unbound_example"
@@ -90,44 +83,9 @@ BROKEN = zone(7, "evil.example")
 
 @pytest.fixture(scope="module", name="installed", autouse=True)
 def _installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Install the distribution in a directory that Python looks into; return the directory."""
-    target = tmp_path_factory.mktemp("installed")
-    if importlib.util.find_spec("hatchling") is not None:
-        _build(tmp_path_factory.mktemp("source") / "project", target)
-    else:
-        _lay_out(target)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(target)
+    """Install the distribution; return the directory."""
+    with installed(_SOURCE, _MODULE, tmp_path_factory.mktemp("third")) as target:
         yield target
-    sys.modules.pop(_MODULE, None)
-    importlib.invalidate_caches()
-
-
-def _build(source: Path, target: Path) -> None:
-    """Build a wheel as a package index would get it, and unpack it as pip would."""
-    copytree(_SOURCE, source, ignore=lambda *_: ["__pycache__"])
-    code = "import sys; from hatchling.build import build_wheel; build_wheel(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", code, str(source)], cwd=source, check=True)
-    (wheel,) = source.glob("*.whl")
-    with zipfile.ZipFile(wheel) as packed:
-        packed.extractall(target)
-
-
-def _lay_out(target: Path) -> None:
-    """Write by hand what `_build` unpacks, where nothing can build it."""
-    project = tomllib.loads((_SOURCE / "pyproject.toml").read_text("utf-8"))["project"]
-    (target / f"{_MODULE}.py").write_bytes((_SOURCE / f"{_MODULE}.py").read_bytes())
-    about = target / f"{_MODULE}-{project['version']}.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    (about / "entry_points.txt").write_text(
-        "".join(
-            f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
-            for group, points in project["entry-points"].items()
-        )
-    )
 
 
 def test_the_page_shows_the_whole_distribution() -> None:

@@ -7,15 +7,10 @@ imports it: it is found by its entry point, as it would be on a host.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import subprocess
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 
@@ -24,12 +19,8 @@ from filesync.daemon import ActionResult, CheckPassed, CheckResult, Served
 from filesync.runtime import Receiver
 from filesync.testing import OpenTransport, TransportContract
 from filesync.transport import Transport, open_transport
+from support.installed import installed
 from support.sqlite_log import SqliteLog
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _SOURCE = Path(__file__).parents[1] / "third_transport"
 _NAME = "sqlite-example"
@@ -40,44 +31,9 @@ _Open = Callable[[SqliteLog, str], Transport]
 
 @pytest.fixture(scope="module", name="installed")
 def _installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Install the distribution in a directory that Python looks into; return the directory."""
-    target = tmp_path_factory.mktemp("installed")
-    if importlib.util.find_spec("hatchling") is not None:
-        _build(tmp_path_factory.mktemp("source") / "project", target)
-    else:
-        _lay_out(target)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(target)
+    """Install the distribution; return the directory."""
+    with installed(_SOURCE, _MODULE, tmp_path_factory.mktemp("third")) as target:
         yield target
-    sys.modules.pop(_MODULE, None)
-    importlib.invalidate_caches()
-
-
-def _build(source: Path, target: Path) -> None:
-    """Build a wheel as a package index would get it, and unpack it as pip would."""
-    copytree(_SOURCE, source, ignore=lambda *_: ["__pycache__"])
-    code = "import sys; from hatchling.build import build_wheel; build_wheel(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", code, str(source)], cwd=source, check=True)
-    (wheel,) = source.glob("*.whl")
-    with zipfile.ZipFile(wheel) as packed:
-        packed.extractall(target)
-
-
-def _lay_out(target: Path) -> None:
-    """Write by hand what `_build` unpacks, where nothing can build it."""
-    project = tomllib.loads((_SOURCE / "pyproject.toml").read_text("utf-8"))["project"]
-    (target / f"{_MODULE}.py").write_bytes((_SOURCE / f"{_MODULE}.py").read_bytes())
-    about = target / f"{_MODULE}-{project['version']}.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    (about / "entry_points.txt").write_text(
-        "".join(
-            f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in points.items())
-            for group, points in project["entry-points"].items()
-        )
-    )
 
 
 def _settings(log: SqliteLog, topic: str, files_dir: str = "/nowhere") -> Settings:

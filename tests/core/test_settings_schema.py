@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from core import test_settings as reading
 from filesync._settings_meanings import DEFAULTS, MEANINGS
 from filesync._settings_reader import KEYS
 from filesync.runtime import _command
 from filesync.runtime._command import open_command_daemon
 from support.editor import SCHEMA, UNSAID, Unsaid, Yaml11, Yaml12, agree, refusal, violations
+from support.settings_examples import EMPTY, EXAMPLE, FENCE, FOREIGN, MEANT, document, read, rows
+from support.settings_refused import REFUSED
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,10 +96,10 @@ def test_defaults_are_those_of_the_settings() -> None:
     written = {path: each["default"] for path, each in properties() if "default" in each}
     for path, default in written.items():
         if path not in COMMAND:
-            text = reading.document(path, json.dumps(default))
-            assert reading.read(text) == reading.read("kafka:"), path
+            text = document(path, json.dumps(default))
+            assert read(text) == read("kafka:"), path
             assert violations(text) == []
-    told = {path for path, default in reading.rows() if default.startswith("`")}
+    told = {path for path, default in rows() if default.startswith("`")}
     empty = {"kafka.options", "filesync.daemon"}
     assert set(written) == told - empty | {"filesync.daemon.check-timeout"}
 
@@ -122,33 +123,21 @@ def test_the_adapter_command_has_its_own_options_and_defaults() -> None:
 
 def _fences() -> Iterator[str]:
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        yield from reading.FENCE.findall(page.read_text("utf-8"))
-
-
-def _parameters(test: Any) -> Any:
-    """Return what *test* is parametrized with."""
-    return test.pytestmark[0].args[1]
+        yield from FENCE.findall(page.read_text("utf-8"))
 
 
 VALID = [
     *_fences(),
-    *_parameters(reading.test_an_empty_section_is_all_defaults),
+    *EMPTY,
+    *(f"{foreign}\nkafka: {{topic: mine}}\n" for foreign in FOREIGN),
     *(
-        f"{foreign}\nkafka: {{topic: mine}}\n"
-        for foreign in _parameters(reading.test_what_is_not_ours_is_left_alone)
-    ),
-    *(
-        reading.document(key, value)
-        for key, value, *_ in _parameters(reading.test_a_value_arrives_as_it_was_meant)
+        document(key, value)
+        for key, value, *_ in MEANT
         if (key, value[:2]) != ("filesync.daemon", "{a")  # The adapter `command` refuses it.
     ),
-    *(
-        reading.document(path, default[1:-1])
-        for path, default in reading.rows()
-        if default.startswith("`")
-    ),
+    *(document(path, default[1:-1]) for path, default in rows() if default.startswith("`")),
     "kafka: {security-protocol: SSL, key-file: /k, key-password-file: /p, cert-file: /c}",
-    reading.EXAMPLE.replace("sasl_ssl", "SASL_Ssl").replace("SCRAM-SHA-512", "plain"),
+    EXAMPLE.replace("sasl_ssl", "SASL_Ssl").replace("SCRAM-SHA-512", "plain"),
     "filesync: {daemon: {check: [a, '{path}', '{\"a\": {}}'], check-timeout: 007.5 s}}",
     "filesync: {daemon: {reload: ['{dir}/a'], renew: [a, '', '{name}{dir}'], check-timeout: 5}}",
 ]
@@ -163,7 +152,7 @@ def test_an_editor_does_not_complain_about_what_works(
     assert (refusal(text), violations(text, loader)) == (None, [])
 
 
-@pytest.mark.parametrize("text", [row[0] for row in reading.REFUSED])
+@pytest.mark.parametrize("text", [row[0] for row in REFUSED])
 def test_an_editor_complains_about_what_is_refused(text: str) -> None:
     """But for what a schema cannot say."""
     assert refusal(text) is not None
@@ -282,9 +271,7 @@ EDGES = [
 def test_the_edges_are_where_they_are(key: str, taken: object, refused: object) -> None:
     """Both take the one and refuse the other."""
     good, bad = (
-        reading.document(
-            key, yaml.dump(value, default_flow_style=True, width=math.inf).split("\n")[0]
-        )
+        document(key, yaml.dump(value, default_flow_style=True, width=math.inf).split("\n")[0])
         for value in (taken, refused)
     )
     assert (refusal(good), violations(good)) == (None, [])
@@ -330,7 +317,7 @@ def _add(container: Any, _: Any, junk: object) -> None:
 
 
 @given(
-    st.sampled_from([reading.EXAMPLE, *VALID]).filter(lambda text: "!" not in text),
+    st.sampled_from([EXAMPLE, *VALID]).filter(lambda text: "!" not in text),
     st.data(),
     st.sampled_from([_put, _drop, _misspell, _add]),
     JUNK,

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import test_settings as reading
 from support.editor import agree
+from support.settings_examples import PAGE, ROW, document
 
 NUMBERS = st.one_of(
     st.integers(0, 20),
@@ -73,7 +73,7 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
 }
 TYPES = {
     key: re.split(r"[ ,]", kind.strip())[0]
-    for key, kind, _ in reading.ROW.findall(reading.PAGE.read_text("utf-8"))
+    for key, kind, _ in ROW.findall(PAGE.read_text("utf-8"))
     if not key.startswith("filesync.files.")
 } | {"filesync.daemon.check-timeout": "duration"}
 
@@ -82,8 +82,8 @@ TYPES = {
 @pytest.mark.parametrize("key", ["kafka.group", "filesync.file-owner", "hostname"])
 def test_odd_characters_are_judged_alike(key: str, character: str) -> None:
     """Those that are not printed, and those that are a space to some."""
-    agree(reading.document(key, quoted(f"a{character}b")))
-    agree(reading.document(key, quoted(f"a{character}")))
+    agree(document(key, quoted(f"a{character}b")))
+    agree(document(key, quoted(f"a{character}")))
 
 
 @pytest.mark.parametrize("kind", sorted(VALUES))
@@ -92,13 +92,13 @@ def test_the_schema_takes_a_value_if_and_only_if_it_is_read(kind: str, data: st.
     """Of every type, in range and out of it."""
     key = data.draw(st.sampled_from(sorted(key for key in TYPES if TYPES[key] == kind)))
     value = data.draw(VALUES[kind])
-    agree(reading.document(key, value))
+    agree(document(key, value))
 
 
 @given(st.text(st.sampled_from("abz09._- :[]%@"), max_size=3), st.sampled_from("a1.-_"))
 def test_a_list_of_servers_is_judged_one_by_one(odd: str, other: str) -> None:
     """A list is as good as its worst server."""
-    agree(reading.document("kafka.server", f"[{quoted(odd)}, {quoted(other)}]"))
+    agree(document("kafka.server", f"[{quoted(odd)}, {quoted(other)}]"))
 
 
 TOGETHER: dict[str, st.SearchStrategy[str]] = {
