@@ -47,6 +47,8 @@ def test_stats_can_be_asked_for_at_any_time(host: MemoryHost) -> None:
 
 def test_it_lives_inside_an_asyncio_program(host: MemoryHost) -> None:
     """The loop goes on while it starts, receives and stops; outcomes reach the loop."""
+    gate = threading.Event()
+    host.daemon.meanwhile = lambda: gate.wait(PATIENCE)
 
     async def program() -> list[str]:
         loop = asyncio.get_running_loop()
@@ -56,16 +58,16 @@ def test_it_lives_inside_an_asyncio_program(host: MemoryHost) -> None:
         )
         receiver.start()
         host.send("a.rpz", b"rules")
+        await asyncio.to_thread(host.daemon.calls.get, timeout=PATIENCE)
+        # The stop waits for the action that is under way, and that for this loop.
+        stopping = asyncio.create_task(asyncio.to_thread(receiver.stop))
+        await asyncio.sleep(0)
+        assert not stopping.done()
+        gate.set()
+        await stopping
         labels: list[str] = []
         while not labels or labels[-1] != "renew_served":
             labels.append((await asyncio.wait_for(outcomes.get(), PATIENCE)).label)
-        stopping = asyncio.create_task(asyncio.to_thread(receiver.stop))
-        turns = 0
-        while not stopping.done():
-            await asyncio.sleep(0)
-            turns += 1
-        await stopping
-        assert turns > 1
         return labels
 
     labels: list[str] = asyncio.run(program())
